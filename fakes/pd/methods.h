@@ -1,0 +1,38 @@
+// The methods of PD that this project serves and calls, as typed constants.
+//
+// Source: service pdpb.PD of kvproto (TiKV 8.5). On the wire Tso is a bidirectional stream in which each request is answered
+// by one response in order; in the simulation each such pair is one call.
+#pragma once
+
+#include "fakes/sim/channel.h"
+#include "proto/tikv/pdpb.pb.h"
+
+namespace kvjury::pd {
+
+/// The address of PD's client port in the simulation.
+inline constexpr char kAddress[] = "pd";
+
+inline constexpr sim::UnaryMethod<pdpb::TsoRequest, pdpb::TsoResponse> kTso{"/pdpb.PD/Tso"};
+inline constexpr sim::UnaryMethod<pdpb::GetMembersRequest, pdpb::GetMembersResponse> kGetMembers{"/pdpb.PD/GetMembers"};
+inline constexpr sim::UnaryMethod<pdpb::GetStoreRequest, pdpb::GetStoreResponse> kGetStore{"/pdpb.PD/GetStore"};
+inline constexpr sim::UnaryMethod<pdpb::GetAllStoresRequest, pdpb::GetAllStoresResponse> kGetAllStores{
+    "/pdpb.PD/GetAllStores"};
+inline constexpr sim::UnaryMethod<pdpb::GetRegionRequest, pdpb::GetRegionResponse> kGetRegion{"/pdpb.PD/GetRegion"};
+inline constexpr sim::UnaryMethod<pdpb::GetRegionRequest, pdpb::GetRegionResponse> kGetPrevRegion{
+    "/pdpb.PD/GetPrevRegion"};
+inline constexpr sim::UnaryMethod<pdpb::GetRegionByIDRequest, pdpb::GetRegionResponse> kGetRegionById{
+    "/pdpb.PD/GetRegionByID"};
+inline constexpr sim::UnaryMethod<pdpb::ScanRegionsRequest, pdpb::ScanRegionsResponse> kScanRegions{
+    "/pdpb.PD/ScanRegions"};
+inline constexpr sim::UnaryMethod<pdpb::ScatterRegionRequest, pdpb::ScatterRegionResponse> kScatterRegion{
+    "/pdpb.PD/ScatterRegion"};
+inline constexpr sim::UnaryMethod<pdpb::GetOperatorRequest, pdpb::GetOperatorResponse> kGetOperator{
+    "/pdpb.PD/GetOperator"};
+inline constexpr sim::UnaryMethod<pdpb::GetGCSafePointRequest, pdpb::GetGCSafePointResponse> kGetGcSafePoint{
+    "/pdpb.PD/GetGCSafePoint"};
+inline constexpr sim::UnaryMethod<pdpb::UpdateGCSafePointRequest, pdpb::UpdateGCSafePointResponse> kUpdateGcSafePoint{
+    "/pdpb.PD/UpdateGCSafePoint"};
+inline constexpr sim::UnaryMethod<pdpb::UpdateServiceGCSafePointRequest, pdpb::UpdateServiceGCSafePointResponse>
+    kUpdateServiceGcSafePoint{"/pdpb.PD/UpdateServiceGCSafePoint"};
+
+}  // namespace kvjury::pd

@@ -1,0 +1,55 @@
+// The methods of TiKV that this project serves and calls, as typed constants.
+//
+// Source: services tikvpb.Tikv, backup.Backup (lower-case method names) and import_sstpb.ImportSST of kvproto (TiKV 8.5).
+#pragma once
+
+#include <string>
+
+#include "fakes/base/ids.h"
+#include "fakes/sim/channel.h"
+#include "proto/tikv/backup.pb.h"
+#include "proto/tikv/import_sstpb.pb.h"
+#include "proto/tikv/kvrpcpb.pb.h"
+
+namespace kvjury::tikv {
+
+/// The address of a store in the simulation, as metapb.Store.address says it.
+inline sim::Address StoreAddress(StoreId store) { return "store-" + std::to_string(store.value()); }
+
+#define KVJURY_TIKV_METHOD(constant, method, message)                                                     \
+  inline constexpr sim::UnaryMethod<kvrpcpb::message##Request, kvrpcpb::message##Response> constant{      \
+      "/tikvpb.Tikv/" method}
+
+KVJURY_TIKV_METHOD(kKvGet, "KvGet", Get);
+KVJURY_TIKV_METHOD(kKvScan, "KvScan", Scan);
+KVJURY_TIKV_METHOD(kKvBatchGet, "KvBatchGet", BatchGet);
+KVJURY_TIKV_METHOD(kKvPrewrite, "KvPrewrite", Prewrite);
+KVJURY_TIKV_METHOD(kKvCommit, "KvCommit", Commit);
+KVJURY_TIKV_METHOD(kKvCleanup, "KvCleanup", Cleanup);
+KVJURY_TIKV_METHOD(kKvBatchRollback, "KvBatchRollback", BatchRollback);
+KVJURY_TIKV_METHOD(kKvScanLock, "KvScanLock", ScanLock);
+KVJURY_TIKV_METHOD(kKvResolveLock, "KvResolveLock", ResolveLock);
+KVJURY_TIKV_METHOD(kKvTxnHeartBeat, "KvTxnHeartBeat", TxnHeartBeat);
+KVJURY_TIKV_METHOD(kKvCheckTxnStatus, "KvCheckTxnStatus", CheckTxnStatus);
+KVJURY_TIKV_METHOD(kKvCheckSecondaryLocks, "KvCheckSecondaryLocks", CheckSecondaryLocks);
+KVJURY_TIKV_METHOD(kKvPessimisticLock, "KvPessimisticLock", PessimisticLock);
+KVJURY_TIKV_METHOD(kKvPessimisticRollback, "KVPessimisticRollback", PessimisticRollback);
+KVJURY_TIKV_METHOD(kKvDeleteRange, "KvDeleteRange", DeleteRange);
+KVJURY_TIKV_METHOD(kUnsafeDestroyRange, "UnsafeDestroyRange", UnsafeDestroyRange);
+KVJURY_TIKV_METHOD(kMvccGetByKey, "MvccGetByKey", MvccGetByKey);
+KVJURY_TIKV_METHOD(kMvccGetByStartTs, "MvccGetByStartTs", MvccGetByStartTs);
+KVJURY_TIKV_METHOD(kSplitRegion, "SplitRegion", SplitRegion);
+
+#undef KVJURY_TIKV_METHOD
+
+inline constexpr sim::ServerStreamMethod<backup::BackupRequest, backup::BackupResponse> kBackup{
+    "/backup.Backup/backup"};
+
+inline constexpr sim::UnaryMethod<import_sstpb::SwitchModeRequest, import_sstpb::SwitchModeResponse> kSwitchMode{
+    "/import_sstpb.ImportSST/SwitchMode"};
+inline constexpr sim::UnaryMethod<import_sstpb::DownloadRequest, import_sstpb::DownloadResponse> kDownload{
+    "/import_sstpb.ImportSST/Download"};
+inline constexpr sim::UnaryMethod<import_sstpb::MultiIngestRequest, import_sstpb::IngestResponse> kMultiIngest{
+    "/import_sstpb.ImportSST/MultiIngest"};
+
+}  // namespace kvjury::tikv
