@@ -4,13 +4,19 @@
 // by one response in order; in the simulation each such pair is one call.
 #pragma once
 
+#include <string>
+
 #include "fakes/sim/channel.h"
+#include "proto/tikv/pdhttp.pb.h"
 #include "proto/tikv/pdpb.pb.h"
 
 namespace kvjury::pd {
 
-/// The address of PD's client port in the simulation.
+/// The address of PD's client port in a simulation of one nameless cluster.
 inline constexpr char kAddress[] = "pd";
+
+/// The address of PD's client port of a named cluster: "source/pd"; "pd" if the name is empty.
+inline sim::Address ClusterAddress(const std::string& cluster) { return cluster.empty() ? kAddress : cluster + "/" + kAddress; }
 
 inline constexpr sim::UnaryMethod<pdpb::TsoRequest, pdpb::TsoResponse> kTso{"/pdpb.PD/Tso"};
 inline constexpr sim::UnaryMethod<pdpb::GetMembersRequest, pdpb::GetMembersResponse> kGetMembers{"/pdpb.PD/GetMembers"};
@@ -34,5 +40,10 @@ inline constexpr sim::UnaryMethod<pdpb::UpdateGCSafePointRequest, pdpb::UpdateGC
     "/pdpb.PD/UpdateGCSafePoint"};
 inline constexpr sim::UnaryMethod<pdpb::UpdateServiceGCSafePointRequest, pdpb::UpdateServiceGCSafePointResponse>
     kUpdateServiceGcSafePoint{"/pdpb.PD/UpdateServiceGCSafePoint"};
+inline constexpr sim::UnaryMethod<pdpb::AllocIDRequest, pdpb::AllocIDResponse> kAllocId{"/pdpb.PD/AllocID"};
+
+/// Not gRPC but PD's HTTP interface; the fields are those of the JSON body.
+inline constexpr sim::UnaryMethod<pdhttp::ResetTsRequest, pdhttp::ResetTsResponse> kResetTs{
+    "/pd/api/v1/admin/reset-ts"};
 
 }  // namespace kvjury::pd

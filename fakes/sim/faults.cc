@@ -19,12 +19,18 @@ bool IsWriteMethod(const std::string& method) {
 
 bool IsStreamMethod(const std::string& method) { return method.find("/backup.") != std::string::npos; }
 
+// "pd", "source/pd": addresses of PD begin so behind the name of their cluster.
+bool IsPdAddress(const std::string& address) {
+  const size_t slash = address.rfind('/');
+  return address.compare(slash == std::string::npos ? 0 : slash + 1, 2, "pd") == 0;
+}
+
 // Kinds that make sense at this message; a draw of another kind is dropped.
 bool Fits(const std::string& kind, const FaultSite& site) {
   if (site.to.empty()) {
     return kind == "gc_now" || kind == "clock_jump" || kind == "object_error";
   }
-  const bool to_pd = site.to.rfind("pd", 0) == 0;
+  const bool to_pd = IsPdAddress(site.to);
   if (kind == "stale_route" || kind == "pd_leader_change" || kind == "clock_jump") {
     return to_pd;
   }

@@ -15,6 +15,10 @@ namespace kvjury::tikv {
 
 /// The address of a store in the simulation, as metapb.Store.address says it.
 inline sim::Address StoreAddress(StoreId store) { return "store-" + std::to_string(store.value()); }
+/// The same in a named cluster: "source/store-1".
+inline sim::Address StoreAddress(const std::string& cluster, StoreId store) {
+  return cluster.empty() ? StoreAddress(store) : cluster + "/" + StoreAddress(store);
+}
 
 #define KVJURY_TIKV_METHOD(constant, method, message)                                                     \
   inline constexpr sim::UnaryMethod<kvrpcpb::message##Request, kvrpcpb::message##Response> constant{      \
