@@ -1,0 +1,122 @@
+#include "harness/juicefs/image.h"
+
+namespace kvjury::juicefs {
+
+std::string ImageProblem::ToString() const {
+  return "key " + ToHex(key_bytes) + (key.has_value() ? ", " + DescribeKey(*key) : "") + ": " + status.ToString();
+}
+
+int64_t VolumeImage::Counter(const Bytes& name) const {
+  const auto found = counters.find(name);
+  return found == counters.end() ? 0 : found->second;
+}
+
+const Attr* VolumeImage::FindAttr(Inode inode) const {
+  const auto found = inodes.find(inode);
+  return found == inodes.end() ? nullptr : &found->second;
+}
+
+void AddRecord(const Record& record, VolumeImage* image) {
+  const Key& key = record.key;
+  const RecordValue& value = record.value;
+  const auto id32 = static_cast<uint32_t>(key.id);
+  switch (key.kind) {
+    case KeyKind::kSetting:
+      image->setting = std::get<Setting>(value);
+      return;
+    case KeyKind::kCounter:
+      image->counters[key.name] = std::get<int64_t>(value);
+      return;
+    case KeyKind::kAttr:
+      image->inodes[key.inode] = std::get<Attr>(value);
+      return;
+    case KeyKind::kDentry:
+      image->dentries[key.inode][key.name] = std::get<Dentry>(value);
+      return;
+    case KeyKind::kLinkCount:
+      image->link_counts[key.inode][key.parent] = std::get<int64_t>(value);
+      return;
+    case KeyKind::kChunk:
+      image->chunks[key.inode][static_cast<uint32_t>(key.number)] = std::get<std::vector<SliceRecord>>(value);
+      return;
+    case KeyKind::kSymlink:
+      image->symlinks[key.inode] = std::get<Bytes>(value);
+      return;
+    case KeyKind::kXattr:
+      image->xattrs[key.inode][key.name] = std::get<Bytes>(value);
+      return;
+    case KeyKind::kDeletedFile:
+      image->deleted_files[{key.inode, key.number}] = std::get<int64_t>(value);
+      return;
+    case KeyKind::kFlocks:
+      image->flocks[key.inode] = std::get<std::vector<Flock>>(value);
+      return;
+    case KeyKind::kPlocks:
+      image->plocks[key.inode] = std::get<std::vector<Plock>>(value);
+      return;
+    case KeyKind::kSliceReferences:
+      image->slice_references[{key.id, static_cast<uint32_t>(key.number)}] = std::get<int64_t>(value);
+      return;
+    case KeyKind::kDelayedSlices:
+      image->delayed_slices[{key.number, key.id}] = std::get<std::vector<SliceName>>(value);
+      return;
+    case KeyKind::kSessionExpiry:
+      image->session_expiries[key.id] = std::get<int64_t>(value);
+      return;
+    case KeyKind::kSessionInfo:
+      image->session_infos[key.id] = std::get<Bytes>(value);
+      return;
+    case KeyKind::kSessionHeartbeat:
+      image->session_heartbeats[key.id] = std::get<int64_t>(value);
+      return;
+    case KeyKind::kSustained:
+      image->sustained.insert({key.id, key.inode});
+      return;
+    case KeyKind::kDirStat:
+      image->dir_stats[key.inode] = std::get<DirStat>(value);
+      return;
+    case KeyKind::kDetached:
+      image->detached[key.inode] = std::get<int64_t>(value);
+      return;
+    case KeyKind::kDirQuota:
+      image->dir_quotas[key.inode] = std::get<Quota>(value);
+      return;
+    case KeyKind::kUserQuota:
+      image->user_quotas[key.id] = std::get<Quota>(value);
+      return;
+    case KeyKind::kGroupQuota:
+      image->group_quotas[key.id] = std::get<Quota>(value);
+      return;
+    case KeyKind::kAclRule:
+      image->acl_rules[id32] = std::get<AclRule>(value);
+      return;
+    case KeyKind::kDelegationToken:
+      image->delegation_tokens[id32] = std::get<Bytes>(value);
+      return;
+    case KeyKind::kChangelog:
+      image->changelog[{key.number, key.shard}] = std::get<Bytes>(value);
+      return;
+  }
+  CHECK(false) << "key kind " << static_cast<int>(key.kind);
+}
+
+VolumeImage BuildImage(const KeyValues& pairs) {
+  VolumeImage image;
+  for (const auto& [key_bytes, value_bytes] : pairs) {
+    ++image.pair_count;
+    Result<Key> key = ParseKey(key_bytes);
+    if (!key.ok()) {
+      image.problems.push_back({key_bytes, std::nullopt, key.error()});
+      continue;
+    }
+    Result<RecordValue> value = DecodeValue(*key, value_bytes);
+    if (!value.ok()) {
+      image.problems.push_back({key_bytes, *key, value.error()});
+      continue;
+    }
+    AddRecord({*std::move(key), *std::move(value)}, &image);
+  }
+  return image;
+}
+
+}  // namespace kvjury::juicefs
