@@ -17,6 +17,8 @@ bool IsWriteMethod(const std::string& method) {
          method.find("Ingest") != std::string::npos || method.find("Resolve") != std::string::npos;
 }
 
+bool IsObjectStep(const FaultSite& site) { return site.to.empty() && site.method.rfind("objects.", 0) == 0; }
+
 bool IsStreamMethod(const std::string& method) { return method.find("/backup.") != std::string::npos; }
 
 // "pd", "source/pd": addresses of PD begin so behind the name of their cluster.
@@ -28,7 +30,7 @@ bool IsPdAddress(const std::string& address) {
 // Kinds that make sense at this message; a draw of another kind is dropped.
 bool Fits(const std::string& kind, const FaultSite& site) {
   if (site.to.empty()) {
-    return kind == "gc_now" || kind == "clock_jump" || kind == "object_error";
+    return kind == "gc_now" || kind == "clock_jump" || (kind == "object_error" && IsObjectStep(site));
   }
   const bool to_pd = IsPdAddress(site.to);
   if (kind == "stale_route" || kind == "pd_leader_change" || kind == "clock_jump") {
@@ -122,6 +124,11 @@ void FaultPlan::Apply(const record::Fault& fault, const FaultSite& site, Message
       break;
     case record::Fault::kStreamReset:
       fate->reset_stream = true;
+      break;
+    case record::Fault::kObjectError:
+      effective = IsObjectStep(site);
+      fate->fail_after_effect = effective && fault.object_error().after_effect();
+      fate->fail_before_effect = effective && !fault.object_error().after_effect();
       break;
     default:
       effective = executor_ != nullptr && executor_(fault, site);

@@ -28,7 +28,7 @@ namespace kvjury::sim {
 struct FaultSite {
   Label label;
   std::string to;      // address of the receiver; empty for a step that is no message
-  std::string method;  // path of the method
+  std::string method;  // path of the method; "objects.Put" ... for a step of an object storage
   const google::protobuf::Message* request = nullptr;
 };
 
@@ -50,6 +50,9 @@ class FaultPlan {
     bool lose_reply = false;
     bool reset_stream = false;
     Micros duplicate_after_us = -1;  // negative: no duplicate
+    // Only at steps of an object storage, whose front carries them out.
+    bool fail_before_effect = false;
+    bool fail_after_effect = false;
   };
 
   /// Takes the explicit faults and nudges and the drawing rules of `c`.

@@ -65,10 +65,11 @@ World::~World() {
 
 RandomStream World::Random(std::string_view name) const { return RandomStream(case_.explore().seed(), name); }
 
-Task<FaultPlan::MessageFate> World::Step(Label label) {
+Task<FaultPlan::MessageFate> World::Step(Label label, std::string method) {
   const uint64_t order = label.hash();
   FaultSite site;
   site.label = std::move(label);
+  site.method = std::move(method);
   const FaultPlan::MessageFate fate = faults_.At(site);
   if (fate.delay_us > 0) {
     co_await scheduler_.Sleep(fate.delay_us, order);

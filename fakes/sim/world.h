@@ -42,8 +42,9 @@ class World {
   [[nodiscard]] RandomStream Random(std::string_view name) const;
 
   /// A labelled step that is no message (an upload, the start of the backup): carries out what hangs on the label and
-  /// sleeps for its nudge. Returns the fate for kinds that the caller must carry out. May suspend.
-  Task<FaultPlan::MessageFate> Step(Label label);
+  /// sleeps for its nudge. Returns the fate for kinds that the caller must carry out. `method` is empty, or "objects.Put"
+  /// and the like where object_error can strike. May suspend.
+  Task<FaultPlan::MessageFate> Step(Label label, std::string method = {});
 
   /// Runs `main` and all events until it ends or a bound is passed. Rethrows what `main` threw.
   RunEnd Run(Task<void> main, Micros virtual_us_max, uint64_t events_max = UINT64_MAX);

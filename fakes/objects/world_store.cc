@@ -1,0 +1,132 @@
+#include "fakes/objects/object_store.h"
+
+namespace kvjury::objects {
+
+namespace {
+
+using sim::FaultPlan;
+using sim::Label;
+using sim::Task;
+
+Status Injected(const std::string& name) {
+  return Status::Unavailable("object storage failed at \"" + Printable(name) + "\" (injected object_error)");
+}
+
+/// Swallows everything and holds nothing: br's storage "noop".
+class NoopObjectStore final : public ObjectStore {
+ public:
+  Status Put(const std::string& name, std::string_view) override { return CheckObjectName(name); }
+  Result<Bytes> Get(const std::string& name) override { return Nothing(name); }
+  Result<ObjectInfo> Head(const std::string& name) override { return Nothing(name); }
+  Result<std::vector<ObjectInfo>> List(const std::string&) override { return std::vector<ObjectInfo>{}; }
+  Status Delete(const std::string& name) override { return CheckObjectName(name); }
+  [[nodiscard]] std::string description() const override { return "noop"; }
+
+ private:
+  static Status Nothing(const std::string& name) {
+    return Status::NotFound("the storage \"noop\" holds nothing, not \"" + Printable(name) + "\" either");
+  }
+};
+
+}  // namespace
+
+Task<FaultPlan::MessageFate> WorldObjectStore::Arrive(Label label, const char* method) {
+  const uint64_t order = label.hash();
+  Task<FaultPlan::MessageFate> step = world_->Step(std::move(label), method);
+  const FaultPlan::MessageFate fate = co_await std::move(step);
+  co_await world_->scheduler().Sleep(latency_us_, order);
+  co_return fate;
+}
+
+Task<Status> WorldObjectStore::Put(Label label, std::string name, Bytes bytes) {
+  Task<FaultPlan::MessageFate> arrival = Arrive(std::move(label), "objects.Put");
+  const FaultPlan::MessageFate fate = co_await std::move(arrival);
+  if (fate.fail_before_effect) {
+    co_return Injected(name);
+  }
+  Status status = store_->Put(name, bytes);
+  if (status.ok() && fate.fail_after_effect) {
+    status = Injected(name);
+  }
+  co_return status;
+}
+
+Task<Result<Bytes>> WorldObjectStore::Get(Label label, std::string name) {
+  Task<FaultPlan::MessageFate> arrival = Arrive(std::move(label), "objects.Get");
+  const FaultPlan::MessageFate fate = co_await std::move(arrival);
+  if (fate.fail_before_effect || fate.fail_after_effect) {
+    co_return Injected(name);
+  }
+  co_return store_->Get(name);
+}
+
+Task<Result<ObjectInfo>> WorldObjectStore::Head(Label label, std::string name) {
+  Task<FaultPlan::MessageFate> arrival = Arrive(std::move(label), "objects.Head");
+  const FaultPlan::MessageFate fate = co_await std::move(arrival);
+  if (fate.fail_before_effect || fate.fail_after_effect) {
+    co_return Injected(name);
+  }
+  co_return store_->Head(name);
+}
+
+Task<Result<std::vector<ObjectInfo>>> WorldObjectStore::List(Label label, std::string prefix) {
+  Task<FaultPlan::MessageFate> arrival = Arrive(std::move(label), "objects.List");
+  const FaultPlan::MessageFate fate = co_await std::move(arrival);
+  if (fate.fail_before_effect || fate.fail_after_effect) {
+    co_return Injected(prefix);
+  }
+  co_return store_->List(prefix);
+}
+
+Task<Status> WorldObjectStore::Delete(Label label, std::string name) {
+  Task<FaultPlan::MessageFate> arrival = Arrive(std::move(label), "objects.Delete");
+  const FaultPlan::MessageFate fate = co_await std::move(arrival);
+  if (fate.fail_before_effect) {
+    co_return Injected(name);
+  }
+  Status status = store_->Delete(name);
+  if (status.ok() && fate.fail_after_effect) {
+    status = Injected(name);
+  }
+  co_return status;
+}
+
+Storages::Storages()
+    : Storages([](const std::string&) -> Result<std::unique_ptr<ObjectStore>> {
+        return std::unique_ptr<ObjectStore>(std::make_unique<MemoryObjectStore>());
+      }) {}
+
+void Storages::Add(const std::string& path, std::unique_ptr<ObjectStore> store) {
+  CHECK(store != nullptr);
+  CHECK(stores_.find(path) == stores_.end()) << "a storage was added twice: " << path;
+  stores_[path] = std::move(store);
+}
+
+Result<ObjectStore*> Storages::Open(const backup::StorageBackend& backend) {
+  switch (backend.backend_case()) {
+    case backup::StorageBackend::kLocal: {
+      std::unique_ptr<ObjectStore>& store = stores_[backend.local().path()];
+      if (store == nullptr) {
+        ASSIGN_OR_RETURN(store, factory_(backend.local().path()));
+      }
+      return store.get();
+    }
+    case backup::StorageBackend::kNoop:
+      if (noop_ == nullptr) {
+        noop_ = std::make_unique<NoopObjectStore>();
+      }
+      return noop_.get();
+    case backup::StorageBackend::BACKEND_NOT_SET:
+      return Status::InvalidArgument("a storage address without any kind of storage");
+    default:
+      return Status::Unsupported("only local folders and noop are served as backup storage");
+  }
+}
+
+backup::StorageBackend LocalStorage(const std::string& path) {
+  backup::StorageBackend backend;
+  backend.mutable_local()->set_path(path);
+  return backend;
+}
+
+}  // namespace kvjury::objects

@@ -1,0 +1,15 @@
+// The two codecs behind sst_file.h; not for other files.
+#pragma once
+
+#include "fakes/tikv/sst_file.h"
+
+namespace kvjury::tikv::internal {
+
+std::unique_ptr<SstFileWriter> MakeRocksDbSstWriter(SstCompression compression);
+Result<std::unique_ptr<SstFileReader>> OpenTableSst(std::string_view bytes);
+
+std::unique_ptr<SstFileWriter> MakeMemorySstWriter();
+bool IsMemorySst(std::string_view bytes);
+Result<std::unique_ptr<SstFileReader>> OpenMemorySst(std::string_view bytes);
+
+}  // namespace kvjury::tikv::internal
