@@ -1,0 +1,122 @@
+// TREE and INV: what a mount shows, and what must fit together in a volume.
+#include <set>
+
+#include "harness/judge/checks.h"
+#include "harness/juicefs/invariants.h"
+#include "harness/juicefs/keys.h"
+#include "harness/juicefs/view_diff.h"
+#include "harness/juicefs/volumes.h"
+
+namespace kvjury::judge {
+
+namespace {
+
+// The records that decide a field of an entry, for naming the key in a finding.
+Bytes KeyOfField(const Evidence& evidence, Inode inode, const std::string& field) {
+  const Bytes prefix = juicefs::VolumePrefix(evidence.volume);
+  if (field == "content") {
+    return prefix + juicefs::EncodeKey(juicefs::ChunkKey(inode, 0));
+  }
+  if (field == "target") {
+    return prefix + juicefs::EncodeKey(juicefs::SymlinkKey(inode));
+  }
+  constexpr std::string_view kXattr = "xattrs.";
+  if (field.compare(0, kXattr.size(), kXattr) == 0) {
+    return prefix + juicefs::EncodeKey(juicefs::XattrKey(inode, field.substr(kXattr.size())));
+  }
+  return prefix + juicefs::EncodeKey(juicefs::AttrKey(inode));
+}
+
+// Adds one finding per differing field. `left` is what should be there.
+void AddDifferences(const Evidence& evidence, const juicefs::ViewDiff& diff, const std::string& left,
+                    const std::string& right, record::LostAt lost_at, Recorder* recorder) {
+  for (const juicefs::ViewDifference& difference : diff.differences) {
+    record::Finding* finding = recorder->Add(
+        difference.field == "entry" ? "entry" : "field",
+        left + " and " + right + " differ: " + difference.ToString());
+    finding->set_path(difference.path);
+    finding->set_field(difference.field);
+    finding->set_expected(difference.left);
+    finding->set_actual(difference.right);
+    finding->set_expected_present(difference.left != "absent");
+    finding->set_actual_present(difference.right != "absent");
+    finding->set_lost_at(lost_at);
+    if (difference.inode.valid()) {
+      const Bytes key = KeyOfField(evidence, difference.inode, difference.field);
+      Timestamp written;
+      if (auto found = evidence.source.find(key); found != evidence.source.end()) {
+        written = found->second.start_ts;
+        finding->set_expected_ts(found->second.commit_ts.value());
+      }
+      DescribeKeyInto(evidence, key, written, finding);
+    }
+  }
+}
+
+}  // namespace
+
+Checked CheckTree(const Evidence& evidence) {
+  Recorder recorder("TREE", "entries");
+  if (!evidence.source_image.has_value() || !evidence.model_view.has_value()) {
+    recorder.Unproven("the model or the source at the cut is missing");
+    return recorder.Take();
+  }
+  const Result<juicefs::View> source = juicefs::BuildView(*evidence.source_image);
+  if (!source.ok()) {
+    recorder.Add("no-volume", "the source shows no volume at the cut: " + source.status().message())
+        ->set_lost_at(record::LOST_AT_SOURCE);
+    return recorder.Take();
+  }
+  // The model has no usage counters: eventual values are compared between source and target only.
+  juicefs::ViewDiffOptions model_options;
+  model_options.compare_statfs = false;
+  const juicefs::ViewDiff by_model = juicefs::DiffViews(*evidence.model_view, *source, model_options);
+  recorder.Count(by_model.entries_compared);
+  AddDifferences(evidence, by_model, "the model", "the source at the cut", record::LOST_AT_SOURCE, &recorder);
+
+  if (!evidence.target_image.has_value()) {
+    recorder.Unproven("nothing was restored");
+    return recorder.Take();
+  }
+  const Result<juicefs::View> target = juicefs::BuildView(*evidence.target_image);
+  if (!target.ok()) {
+    recorder.Add("no-volume", "the target shows no volume: " + target.status().message());
+    return recorder.Take();
+  }
+  const juicefs::ViewDiff by_target = juicefs::DiffViews(*source, *target);
+  recorder.Count(by_target.entries_compared);
+  AddDifferences(evidence, by_target, "the source at the cut", "the target", record::LOST_AT_UNKNOWN, &recorder);
+  return recorder.Take();
+}
+
+Checked CheckInvariants(const Evidence& evidence) {
+  Recorder recorder("INV", "invariants' subjects");
+  if (!evidence.target_image.has_value() || !evidence.source_image.has_value()) {
+    recorder.Unproven("nothing was restored");
+    return recorder.Take();
+  }
+  // What the source broke at the cut already is a hazard of its clients, not damage of the restore.
+  std::set<std::string> known;
+  for (const juicefs::InvariantResult& result : juicefs::CheckInvariants(*evidence.source_image)) {
+    for (const juicefs::InvariantIssue& issue : result.issues) {
+      known.insert(result.name + issue.ToString());
+    }
+  }
+  for (const juicefs::InvariantResult& result : juicefs::CheckInvariants(*evidence.target_image)) {
+    recorder.Count(result.counted);
+    for (const juicefs::InvariantIssue& issue : result.issues) {
+      if (issue.severity != juicefs::IssueSeverity::kViolation || known.count(result.name + issue.ToString()) > 0) {
+        continue;
+      }
+      record::Finding* finding = recorder.Add("invariant-" + result.name, issue.ToString());
+      finding->set_inode(issue.inode.value());
+      if (!issue.key.empty()) {
+        const Bytes key = juicefs::VolumePrefix(evidence.volume) + issue.key;
+        DescribeKeyInto(evidence, key, Timestamp(), finding);
+      }
+    }
+  }
+  return recorder.Take();
+}
+
+}  // namespace kvjury::judge

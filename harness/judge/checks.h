@@ -1,0 +1,66 @@
+// The checks, one function each. Every check counts what it looked at; a check that counted nothing proves nothing and says
+// why. Each states below what it proves, what it does not, and which planted bugs only it convicts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "harness/judge/evidence.h"
+#include "harness/judge/finding.h"
+#include "proto/kvjury/verdict.pb.h"
+
+namespace kvjury::judge {
+
+/// COVER: the ranges that the tool holds for done tile the key space without hole or overlap, all at the manifest's one
+/// timestamp, and every key visible at the cut lies inside the range of a file. Proves that nothing was left out by
+/// planning; not that the files' content is right. Convicts: empty-tree-reads-as-complete, two-timestamps-one-backup,
+/// last-region-empty-end-key, encoded-empty-boundary.
+Checked CheckCover(const Evidence& evidence);
+
+/// FILE: each file of the manifest exists with the recorded length, digests and counts. Proves that the stored objects are
+/// those the manifest speaks of. Convicts: right-name-wrong-file.
+Checked CheckFile(const Evidence& evidence);
+
+/// MVCC: structure of the records in the files and on the target: each commit has its value and each value its commit,
+/// commit > start, nothing newer than the cut in the files. Convicts: value-or-commit-family-missing.
+Checked CheckMvcc(const Evidence& evidence);
+
+/// DIFF: every pair visible at the cut on the source is visible now on the target with the same bytes, and the other way
+/// round. Convicts: newer-tombstone-hides-restore.
+Checked CheckDiff(const Evidence& evidence);
+
+/// TREE: the model's view, the source's view at the cut and the target's view are the same, entry by entry and field by
+/// field, in both directions. Proves the mount view; statfs is compared between source and target only.
+Checked CheckTree(const Evidence& evidence);
+
+/// INV: the invariants of a JuiceFS volume hold on the target, apart from those that the source broke at the cut already
+/// (hazards). Convicts: one-key-of-a-pair.
+Checked CheckInvariants(const Evidence& evidence);
+
+/// HIST: the cut is consistent: what was acknowledged before it committed at or below it, nothing above it is in the files,
+/// transactions are in the files whole or not at all, and the model met no contradiction. Convicts: max-ts-not-pushed,
+/// memory-lock-unseen.
+Checked CheckHistory(const Evidence& evidence);
+
+/// EXIT: what the tool says of itself against measured facts: success over nothing, wrong counts, failure without cause.
+Checked CheckExit(const Evidence& evidence);
+
+/// LIVE: the run ended within its bounds and every range of the target can be read. Convicts: split-keys-unencoded.
+Checked CheckLive(const Evidence& evidence);
+
+/// TSO: timestamps of the target exceed the cut and every restored commit. Convicts: target-clock-behind.
+Checked CheckTso(const Evidence& evidence);
+
+/// STATE: the target's region boundaries can be decoded by a transactional client.
+Checked CheckState(const Evidence& evidence);
+
+struct CheckInfo {
+  const char* code;
+  /// One sentence: what it proves.
+  const char* proves;
+  Checked (*run)(const Evidence&);
+};
+/// All checks in the order in which they run.
+const std::vector<CheckInfo>& AllChecks();
+
+}  // namespace kvjury::judge

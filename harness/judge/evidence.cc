@@ -1,0 +1,28 @@
+#include "harness/judge/evidence.h"
+
+#include "harness/juicefs/volumes.h"
+
+namespace kvjury::judge {
+
+namespace {
+
+juicefs::VolumeImage ImageOf(const Pairs& pairs, const std::string& volume) {
+  const Bytes prefix = juicefs::VolumePrefix(volume);
+  const Bytes end = PrefixEnd(prefix);
+  juicefs::KeyValues records;
+  for (auto it = pairs.lower_bound(prefix); it != pairs.end() && (end.empty() || it->first < end); ++it) {
+    records.emplace_hint(records.end(), it->first.substr(prefix.size()), it->second.value);
+  }
+  return juicefs::BuildImage(records);
+}
+
+}  // namespace
+
+void DecodeImages(Evidence* evidence) {
+  evidence->source_image = ImageOf(evidence->source, evidence->volume);
+  if (evidence->target.has_value()) {
+    evidence->target_image = ImageOf(*evidence->target, evidence->volume);
+  }
+}
+
+}  // namespace kvjury::judge

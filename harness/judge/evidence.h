@@ -1,0 +1,128 @@
+// Evidence: everything the judge looks at, as plain data. Whoever gathers it (a simulated run, a folder of files) fills in
+// what it has; what is missing makes the checks that need it UNPROVEN, never silently right.
+//
+// Four accounts of one truth: the model (the writers' declared effects), the source read at the cut, the backup files alone,
+// and the restored target. Keys are whole-cluster user keys; all comparisons go both ways.
+// Not here: how evidence is gathered; the checks (checks.h).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fakes/base/bytes.h"
+#include "fakes/base/ids.h"
+#include "harness/juicefs/view.h"
+#include "proto/kvjury/verdict.pb.h"
+
+namespace kvjury::judge {
+
+/// One visible value and the version that it is. Timestamps are invalid where they are not known.
+struct Version {
+  Bytes value;
+  Timestamp start_ts;
+  Timestamp commit_ts;
+};
+using Pairs = std::map<Bytes, Version>;
+
+/// A range that the backup tool holds for done at its end, as user keys; an empty end is unbounded.
+struct ClaimedRange {
+  Bytes start;
+  Bytes end;
+  Timestamp end_ts;
+  RegionId region;
+};
+
+/// One file of the manifest.
+struct ManifestFile {
+  std::string name;
+  std::string column_family;
+  Bytes start;
+  Bytes end;
+  Timestamp start_version;
+  Timestamp end_version;
+};
+
+/// What the backup files say by themselves.
+struct FileEvidence {
+  Timestamp end_version;
+  std::vector<ManifestFile> files;
+  Pairs pairs;
+  /// Results of the reader's rules: check is FILE, MVCC or COVER.
+  std::vector<record::CheckResult> results;
+  std::vector<record::Finding> findings;
+};
+
+/// What raw records the target holds, beside what is visible.
+struct TargetRecords {
+  /// Structure findings: commits without values, values without commits, commit at or before start.
+  std::vector<record::Finding> findings;
+  uint64_t records_checked = 0;
+  /// The newest write record of each user key, tombstones and rollbacks included: tells hidden from missing.
+  std::map<Bytes, Timestamp> newest_commit_ts;
+  /// Region boundaries that a transactional client cannot decode, encoded.
+  std::vector<Bytes> undecodable_boundaries;
+  uint64_t boundaries_checked = 0;
+};
+
+/// A transaction as its writer understood it, settled by asking the store where the answer was lost.
+struct DeclaredTransaction {
+  std::string label;  // "w1/op6/txn#1"
+  Timestamp start_ts;
+  bool committed = false;
+  Timestamp commit_ts;
+  bool acknowledged = false;
+  /// Virtual time at which the writer knew.
+  Micros acknowledged_us = 0;
+};
+
+/// What the tool said of itself.
+struct ToolClaim {
+  bool backup_ran = false;
+  bool restore_ran = false;
+  bool success = false;
+  std::string message;
+  uint64_t files = 0;
+  uint64_t keys = 0;
+};
+
+struct Evidence {
+  std::string volume;
+  Timestamp cut;
+  /// Virtual time at which the tool asked for the cut.
+  Micros cut_us = 0;
+  /// A fault or trigger took effect: a loud failure is honest.
+  bool trouble = false;
+  ToolClaim claim;
+
+  /// The truth at the cut, from the source's oracle memory.
+  Pairs source;
+  std::vector<ClaimedRange> claimed_ranges;
+  std::optional<FileEvidence> files;
+
+  /// The target read through the ordinary client at a fresh timestamp.
+  std::optional<Pairs> target;
+  /// Ranges that the client could not read within its bounds, with the reason.
+  std::vector<std::string> unreadable_ranges;
+  std::optional<TargetRecords> target_records;
+  /// A timestamp the target's oracle gave after the restore, and after a leader change.
+  std::vector<Timestamp> target_timestamps;
+
+  std::vector<DeclaredTransaction> transactions;
+  std::optional<juicefs::View> model_view;
+  /// Effects that contradicted the model's state.
+  std::vector<std::string> model_anomalies;
+
+  /// The volume's records on both sides, decoded: made from `source` and `target` by DecodeImages.
+  std::optional<juicefs::VolumeImage> source_image;
+  std::optional<juicefs::VolumeImage> target_image;
+
+  /// The run: empty when it ended by itself, else what did not end.
+  std::string hang;
+};
+
+/// Fills source_image and target_image from the pairs of the volume.
+void DecodeImages(Evidence* evidence);
+
+}  // namespace kvjury::judge

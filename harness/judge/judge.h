@@ -1,0 +1,25 @@
+// The judge: runs every check over the evidence, names the earliest layer at which the truth was lost, and gives a verdict.
+//
+// SAME needs every check without finding, nothing unproven, and more than zero keys and entries compared. A tool that failed
+// loudly under a fault or trigger is an honest failure; success over any finding is a false success.
+#pragma once
+
+#include "harness/judge/checks.h"
+#include "harness/judge/evidence.h"
+#include "proto/kvjury/verdict.pb.h"
+
+namespace kvjury::judge {
+
+struct Judgement {
+  record::Outcome outcome = record::OUTCOME_NOTHING;
+  bool false_success = false;
+  std::vector<record::CheckResult> checks;
+  /// Worst first: the earliest layer, then check order, then key.
+  std::vector<record::Finding> findings;
+  record::Scope scope;
+  std::vector<std::string> unproven;
+};
+
+Judgement Judge(const Evidence& evidence);
+
+}  // namespace kvjury::judge
