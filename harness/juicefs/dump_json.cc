@@ -5,6 +5,7 @@
 #include <map>
 
 #include "fakes/base/compress.h"
+#include "harness/juicefs/dump_members.h"
 #include "harness/juicefs/json_dump_reader.h"
 
 namespace kvjury::juicefs {
@@ -12,169 +13,6 @@ namespace kvjury::juicefs {
 namespace {
 
 using nlohmann::json;
-
-/// Reads members of one JSON object; absent numbers are zero, as omitted ones are. Remembers the first wrong one.
-class Members {
- public:
-  Members(std::string what, const json& object) : what_(std::move(what)), object_(object) {
-    if (!object.is_object()) {
-      Expect("", "an object");
-    }
-  }
-
-  uint64_t Unsigned(const char* name) {
-    const json* value = Find(name);
-    if (value != nullptr && !value->is_number_unsigned()) {
-      Expect(name, "a number of 0 or more");
-      return 0;
-    }
-    return value == nullptr ? 0 : value->get<uint64_t>();
-  }
-
-  uint32_t Unsigned32(const char* name) {
-    const uint64_t number = Unsigned(name);
-    if (number > UINT32_MAX) {
-      Expect(name, "a 32-bit number");
-    }
-    return static_cast<uint32_t>(number);
-  }
-
-  int64_t Signed(const char* name) {
-    const json* value = Find(name);
-    const bool fits = value == nullptr || (value->is_number_integer() && (!value->is_number_unsigned() ||
-                                                                          value->get<uint64_t>() <= uint64_t{INT64_MAX}));
-    if (!fits) {
-      Expect(name, "a 64-bit number");
-      return 0;
-    }
-    return value == nullptr ? 0 : value->get<int64_t>();
-  }
-
-  std::string Text(const char* name) {
-    const json* value = Find(name);
-    if (value == nullptr || !value->is_string()) {
-      Expect(name, "a string");
-      return "";
-    }
-    return value->get<std::string>();
-  }
-
-  /// The elements of a list; none for null or an absent one.
-  const json& List(const char* name) {
-    static const json empty = json::array();
-    const json* value = Find(name);
-    if (value == nullptr || value->is_null()) {
-      return empty;
-    }
-    if (!value->is_array()) {
-      Expect(name, "a list");
-      return empty;
-    }
-    return *value;
-  }
-
-  void Expect(const std::string& name, const std::string& expected) {
-    if (status_.ok()) {
-      status_ = Status::DataLoss(fmt::format("{}: member \"{}\": expected {}", what_, name, expected));
-    }
-  }
-
-  [[nodiscard]] const Status& status() const { return status_; }
-
- private:
-  const json* Find(const char* name) const {
-    const auto found = object_.find(name);
-    return !object_.is_object() || found == object_.end() ? nullptr : &*found;
-  }
-
-  std::string what_;
-  const json& object_;
-  Status status_;
-};
-
-uint8_t TypeOfName(const std::string& name) {
-  static const std::map<std::string, uint8_t> types = {
-      {"regular", kTypeFile},          {"directory", kTypeDirectory}, {"symlink", kTypeSymlink}, {"fifo", kTypeFifo},
-      {"blockdev", kTypeBlockDevice}, {"chardev", kTypeCharDevice},  {"socket", kTypeSocket}};
-  const auto found = types.find(name);
-  return found == types.end() ? uint8_t{0} : found->second;
-}
-
-Result<Attr> ReadAttr(const std::string& what, const json& value, Inode* inode) {
-  Members members(what, value);
-  Attr attr;
-  *inode = Inode(members.Unsigned("inode"));
-  attr.flags = static_cast<uint8_t>(members.Unsigned("flags"));
-  attr.type = TypeOfName(members.Text("type"));
-  if (attr.type == 0) {
-    members.Expect("type", "one of regular, directory, symlink, fifo, blockdev, chardev, socket");
-  }
-  attr.mode = static_cast<uint16_t>(members.Unsigned("mode") & 0xFFF);
-  attr.uid = members.Unsigned32("uid");
-  attr.gid = members.Unsigned32("gid");
-  attr.atime_s = members.Signed("atime");
-  attr.mtime_s = members.Signed("mtime");
-  attr.ctime_s = members.Signed("ctime");
-  attr.atime_ns = members.Unsigned32("atimensec");
-  attr.mtime_ns = members.Unsigned32("mtimensec");
-  attr.ctime_ns = members.Unsigned32("ctimensec");
-  attr.nlink = members.Unsigned32("nlink");
-  attr.length = members.Unsigned("length");
-  attr.rdev = members.Unsigned32("rdev");
-  attr.tier = static_cast<uint8_t>(members.Unsigned("tier"));
-  if (attr.type == kTypeDirectory) {
-    attr.length = kDirectoryBytes;
-  }
-  RETURN_IF_ERROR(members.status());
-  return attr;
-}
-
-Result<std::vector<AclEntry>> ReadAclEntries(const std::string& what, const json& list) {
-  std::vector<AclEntry> entries;
-  for (const json& element : list) {
-    Members members(what, element);
-    entries.push_back({members.Unsigned32("id"), static_cast<uint16_t>(members.Unsigned("perm"))});
-    RETURN_IF_ERROR(members.status());
-  }
-  return entries;
-}
-
-Result<AclRule> ReadAcl(const std::string& what, const json& value) {
-  Members members(what, value);
-  AclRule rule;
-  rule.owner = static_cast<uint16_t>(members.Unsigned("owner"));
-  rule.group = static_cast<uint16_t>(members.Unsigned("group"));
-  rule.other = static_cast<uint16_t>(members.Unsigned("other"));
-  rule.mask = static_cast<uint16_t>(members.Unsigned("mask"));
-  ASSIGN_OR_RETURN(rule.users, ReadAclEntries(what, members.List("users")));
-  ASSIGN_OR_RETURN(rule.groups, ReadAclEntries(what, members.List("groups")));
-  RETURN_IF_ERROR(members.status());
-  return rule;
-}
-
-Result<ChunkMap> ReadChunks(const std::string& what, const json& value) {
-  if (!value.is_array()) {
-    return Status::DataLoss(what + ": expected a list of chunks");
-  }
-  ChunkMap chunks;
-  for (const json& element : value) {
-    Members chunk(what, element);
-    std::vector<SliceRecord>& records = chunks[chunk.Unsigned32("index")];
-    for (const json& slice : chunk.List("slices")) {
-      Members members(what, slice);
-      SliceRecord record;
-      record.id = members.Unsigned("id");
-      record.position = members.Unsigned32("pos");
-      record.size = members.Unsigned32("size");
-      record.offset = members.Unsigned32("off");
-      record.length = members.Unsigned32("len");
-      RETURN_IF_ERROR(members.status());
-      records.push_back(record);
-    }
-    RETURN_IF_ERROR(chunk.status());
-  }
-  return chunks;
-}
 
 /// Fills the image; entries of one directory are attached when its object ends, so that member order does not matter.
 class ImageFromDump : public JsonDumpEvents {
@@ -218,7 +56,7 @@ class ImageFromDump : public JsonDumpEvents {
     const std::string what = fmt::format("entry \"{}\", {}", Printable(frame.name), name);
     if (name == "attr") {
       Inode inode;
-      ASSIGN_OR_RETURN(frame.attr, ReadAttr(what, value, &inode));
+      ASSIGN_OR_RETURN(frame.attr, ReadDumpAttr(what, value, &inode));
       frame.inode = inode;
     } else if (name == "symlink") {
       if (!value.is_string()) {
@@ -228,11 +66,11 @@ class ImageFromDump : public JsonDumpEvents {
     } else if (name == "xattrs") {
       return ReadXattrs(what, value, &frame);
     } else if (name == "chunks") {
-      ASSIGN_OR_RETURN(frame.chunks, ReadChunks(what, value));
+      ASSIGN_OR_RETURN(frame.chunks, ReadDumpChunks(what, value));
     } else if (name == "posix_acl_access") {
-      ASSIGN_OR_RETURN(frame.access_acl, ReadAcl(what, value));
+      ASSIGN_OR_RETURN(frame.access_acl, ReadDumpAcl(what, value));
     } else if (name == "posix_acl_default") {
-      ASSIGN_OR_RETURN(frame.default_acl, ReadAcl(what, value));
+      ASSIGN_OR_RETURN(frame.default_acl, ReadDumpAcl(what, value));
     } else if (name == "entries" && !value.is_null()) {
       return Status::DataLoss(what + ": expected an object");
     }
@@ -280,7 +118,7 @@ class ImageFromDump : public JsonDumpEvents {
       return Status::DataLoss(what + ": expected a list");
     }
     for (const json& element : value) {
-      Members members(what, element);
+      DumpMembers members(what, element);
       const Bytes name = UnescapeDumpText(members.Text("name"));
       frame->xattrs[name] = UnescapeDumpText(members.Text("value"));
       RETURN_IF_ERROR(members.status());
@@ -289,7 +127,7 @@ class ImageFromDump : public JsonDumpEvents {
   }
 
   Status ReadCounters(const json& value) {
-    Members members("Counters", value);
+    DumpMembers members("Counters", value);
     const std::vector<std::pair<const char*, const char*>> names = {
         {"usedSpace", "usedSpace"}, {"usedInodes", "totalInodes"}, {"nextInodes", "nextInode"},
         {"nextChunk", "nextChunk"}, {"nextSession", "nextSession"}, {"nextTrash", "nextTrash"}};
@@ -304,7 +142,7 @@ class ImageFromDump : public JsonDumpEvents {
       return Status::DataLoss("Sustained: expected a list");
     }
     for (const json& element : value) {
-      Members members("Sustained", element);
+      DumpMembers members("Sustained", element);
       const uint64_t session = members.Unsigned("sid");
       for (const json& inode : members.List("inodes")) {
         if (!inode.is_number_unsigned()) {
@@ -322,7 +160,7 @@ class ImageFromDump : public JsonDumpEvents {
       return Status::DataLoss("DelFiles: expected a list");
     }
     for (const json& element : value) {
-      Members members("DelFiles", element);
+      DumpMembers members("DelFiles", element);
       const Inode inode(members.Unsigned("inode"));
       const uint64_t length = members.Unsigned("length");
       dump.image.deleted_files[{inode, length}] = members.Signed("expire");
@@ -342,7 +180,7 @@ class ImageFromDump : public JsonDumpEvents {
         return Status::DataLoss(fmt::format("{}: expected an id, found \"{}\"", name, Printable(id_text)));
       }
       const uint64_t id = std::stoull(id_text);
-      Members members(name, limits);
+      DumpMembers members(name, limits);
       const Quota quota{members.Signed("maxSpace"), members.Signed("maxInodes"), 0, 0};
       RETURN_IF_ERROR(members.status());
       if (name == "Quotas") {
