@@ -304,7 +304,13 @@ def CheckWords(files):
 
 
 def NamesIn(text):
-    return set(re.findall(r"[\w./-]+", re.sub(r"(?m)#.*$", "", text or "")))
+    """Every word of a CMakeLists.txt or README; `${name}` inside a foreach stands for each value of its list."""
+    text = re.sub(r"(?m)#.*$", "", text or "")
+    names = set(re.findall(r"[\w./-]+", text))
+    for loop in re.finditer(r"\bforeach\s*\(\s*(\w+)\s+([^)]*)\)(.*?)\bendforeach\b", text, re.DOTALL):
+        for value in loop.group(2).split():
+            names |= set(re.findall(r"[\w./-]+", loop.group(3).replace("${" + loop.group(1) + "}", value)))
+    return names
 
 
 def CheckRegistered(files):

@@ -136,6 +136,12 @@ class Registered(unittest.TestCase):
         files["fakes/sim/CMakeLists.txt"] = "kvjury_library(NAME sim SRCS aa.cc # a.cc\n)\n"
         self.assertEqual(len(Problems("registered", files)), 1)
 
+    def test_reads_the_values_of_a_loop(self):
+        files = {"fakes/sim/a_fuzzer.cc": "", "fakes/sim/c_fuzzer.cc": "",
+                 "fakes/sim/CMakeLists.txt": "foreach(x a b)\n  kvjury_fuzzer(SRCS ${x}_fuzzer.cc)\nendforeach()\n"}
+        self.assertEqual(len(Problems("registered", files)), 1)
+        self.assertIn("c_fuzzer.cc", Problems("registered", files)[0])
+
     def test_catches_a_case_that_no_test_runs(self):
         files = {"scenarios/split.case": "", "harness/explore/CMakeLists.txt": "scenarios/split.case\n"}
         self.assertEqual(Problems("registered", files), [])
