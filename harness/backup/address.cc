@@ -1,0 +1,218 @@
+#include "harness/backup/address.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "harness/juicefs/dump_json.h"
+#include "harness/juicefs/kv_text.h"
+
+namespace kvjury::backup {
+
+namespace {
+
+using juicefs::KeyValues;
+
+constexpr size_t kWarningsOfAKindMax = 5;
+
+/// %23 and %25, and any other two hex digits.
+Result<Bytes> UnescapePercent(std::string_view text) {
+  Bytes bytes;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      bytes.push_back(text[i]);
+      continue;
+    }
+    Result<Bytes> byte = FromHex(text.substr(i + 1, 2));
+    if (!byte.ok() || byte->size() != 1) {
+      return Status::InvalidArgument("a '%' in an address is followed by two hex digits (%25 for '%' itself, %23 for '#')");
+    }
+    bytes += *byte;
+    i += 2;
+  }
+  return bytes;
+}
+
+Result<Scheme> SchemeOf(std::string_view name, std::string_view text) {
+  if (name == "kv") {
+    return Scheme::kKv;
+  }
+  if (name == "dump") {
+    return Scheme::kDump;
+  }
+  if (name == "br") {
+    return Scheme::kBr;
+  }
+  for (const std::string_view known : {"tikv", "sim", "mount", "br+s3", "dump-bin", "view"}) {
+    if (name == known) {
+      return Status::Unsupported("\"" + std::string(text) + "\": " + std::string(known) +
+                                 ":// cannot be opened as files; kv://, dump:// and br:// can");
+    }
+  }
+  return Status::InvalidArgument("\"" + std::string(text) + "\" has the unknown scheme \"" + Printable(name) +
+                                 "\": expected kv://, dump:// or br://");
+}
+
+/// One file, read as an object of its folder.
+Result<Bytes> ReadFile(const std::string& path) {
+  const std::filesystem::path file(path);
+  const std::string folder = file.has_parent_path() ? file.parent_path().string() : ".";
+  ASSIGN_OR_RETURN(const std::unique_ptr<objects::ObjectStore> store,
+                   objects::DirectoryObjectStore::Open(folder, objects::DirectoryObjectStore::Access::kReadOnly));
+  return store->Get(file.filename().string());
+}
+
+std::string JoinNames(const std::vector<Bytes>& names) {
+  std::string text;
+  for (const Bytes& name : names) {
+    text += (text.empty() ? "" : ", ") + (name.empty() ? std::string("one without a name") : Printable(name));
+  }
+  return text.empty() ? "none" : text;
+}
+
+Status NoSuchVolume(const Address& address, const std::vector<Bytes>& names) {
+  return Status::NotFound(address.text + ": no volume \"" + Printable(*address.volume) + "\"; it holds " + JoinNames(names));
+}
+
+/// Finds the volumes among the pairs and keeps the one that was asked for.
+Status ChooseVolume(OpenedSource* source) {
+  juicefs::VolumeSplit split = juicefs::SplitVolumes(source->pairs);
+  for (const juicefs::VolumePairs& volume : split.volumes) {
+    source->volume_names.push_back(volume.name);
+  }
+  const bool unprefixed = split.volumes.size() == 1 && !split.volumes.front().prefixed;
+  if (unprefixed) {
+    source->content = OpenedSource::Content::kVolume;
+  } else if (!split.remainder.empty()) {
+    source->warnings.push_back(std::to_string(split.remainder.size()) + " keys belong to no volume, the first is " +
+                               ToHex(split.remainder.begin()->first));
+  }
+  if (!source->address.volume.has_value()) {
+    if (source->volume_names.empty()) {
+      source->warnings.push_back("it holds no volume (no setting key among " + std::to_string(source->pairs.size()) + " pairs)");
+    }
+    return Status::Ok();
+  }
+  const Bytes& wanted = *source->address.volume;
+  for (juicefs::VolumePairs& volume : split.volumes) {
+    if (volume.name == wanted && volume.prefixed) {
+      source->pairs = std::move(volume.pairs);
+      source->content = OpenedSource::Content::kVolume;
+      source->volume_names = {wanted};
+      return Status::Ok();
+    }
+  }
+  return NoSuchVolume(source->address, source->volume_names);
+}
+
+Result<OpenedSource> OpenKv(const Address& address) {
+  OpenedSource source;
+  source.address = address;
+  ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(address.path));
+  ASSIGN_OR_RETURN(source.pairs, juicefs::ParseKvText(address.path, bytes));
+  RETURN_IF_ERROR(ChooseVolume(&source));
+  return source;
+}
+
+Result<OpenedSource> OpenDump(const Address& address) {
+  OpenedSource source;
+  source.address = address;
+  source.content = OpenedSource::Content::kViews;
+  ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(address.path));
+  ASSIGN_OR_RETURN(const juicefs::JsonDump dump, juicefs::ReadDumpJson(address.path, bytes));
+  const Bytes name = dump.image.setting.has_value() ? dump.image.setting->format.name : Bytes();
+  source.volume_names = {name};
+  if (address.volume.has_value() && *address.volume != name) {
+    return NoSuchVolume(address, source.volume_names);
+  }
+  Result<juicefs::View> view = juicefs::BuildView(dump.image);
+  if (!view.ok()) {
+    return Status::DataLoss(address.text + ": " + view.error().message());
+  }
+  source.views[name] = *std::move(view);
+  for (size_t i = 0; i < dump.problems.size() && i < kWarningsOfAKindMax; ++i) {
+    source.warnings.push_back(dump.problems[i]);
+  }
+  for (const juicefs::JsonDumpLoss& loss : juicefs::JsonDumpLosses()) {
+    if (loss.in_view) {
+      source.warnings.push_back("a JSON dump does not hold " + loss.name + ": " + loss.sentence);
+    }
+  }
+  return source;
+}
+
+void WarnOfBackup(const BackupContents& contents, std::vector<std::string>* warnings) {
+  for (size_t i = 0; i < contents.unproven.size() && i < kWarningsOfAKindMax; ++i) {
+    const KeyRangeText& gap = contents.unproven[i];
+    warnings->push_back("no file covers " + DescribeRange(gap.start, gap.end) +
+                        ": whether the source was empty there cannot be told from the backup alone");
+  }
+  for (size_t i = 0; i < contents.hazards.size() && i < kWarningsOfAKindMax; ++i) {
+    warnings->push_back(contents.hazards[i]);
+  }
+  if (!contents.findings.empty()) {
+    warnings->push_back("the backup is damaged: " + contents.findings.front().message());
+  }
+}
+
+Result<OpenedSource> OpenBr(const Address& address) {
+  OpenedSource source;
+  source.address = address;
+  ASSIGN_OR_RETURN(const std::unique_ptr<objects::ObjectStore> store,
+                   objects::DirectoryObjectStore::Open(address.path, objects::DirectoryObjectStore::Access::kReadOnly));
+  ASSIGN_OR_RETURN(BackupContents contents, ReadBackup(store.get()));
+  source.pairs = std::move(contents.pairs);
+  contents.pairs.clear();
+  source.cut = contents.cut;
+  WarnOfBackup(contents, &source.warnings);
+  source.backup = std::move(contents);
+  RETURN_IF_ERROR(ChooseVolume(&source));
+  return source;
+}
+
+}  // namespace
+
+Result<Address> ParseAddress(std::string_view text) {
+  const size_t colon = text.find("://");
+  if (colon == std::string_view::npos) {
+    return Status::InvalidArgument("\"" + Printable(text) + "\" is no address: expected kv://FILE, dump://FILE or br://FOLDER");
+  }
+  Address address;
+  address.text = std::string(text);
+  ASSIGN_OR_RETURN(address.scheme, SchemeOf(text.substr(0, colon), text));
+  std::string_view rest = text.substr(colon + 3);
+  if (const size_t hash = rest.find('#'); hash != std::string_view::npos) {
+    ASSIGN_OR_RETURN(address.volume, UnescapePercent(rest.substr(hash + 1)));
+    if (address.volume->empty()) {
+      return Status::InvalidArgument("\"" + Printable(text) + "\": expected the name of a volume behind '#'");
+    }
+    rest = rest.substr(0, hash);
+  }
+  ASSIGN_OR_RETURN(address.path, UnescapePercent(rest));
+  if (address.path.empty() || address.path.find('\0') != std::string::npos) {
+    return Status::InvalidArgument("\"" + Printable(text) + "\": expected a path behind ://");
+  }
+  return address;
+}
+
+juicefs::KeyValues OpenedSource::PairsOf(const Bytes& name) const {
+  CHECK(content != Content::kViews);
+  CHECK(std::find(volume_names.begin(), volume_names.end(), name) != volume_names.end()) << Printable(name);
+  return content == Content::kVolume ? pairs : juicefs::SelectVolume(pairs, name);
+}
+
+Result<OpenedSource> OpenAddress(const Address& address) {
+  Result<OpenedSource> source = address.scheme == Scheme::kKv     ? OpenKv(address)
+                                : address.scheme == Scheme::kDump ? OpenDump(address)
+                                                                  : OpenBr(address);
+  if (!source.ok() && source.error().message().find(address.path) == std::string::npos) {
+    return source.error().WithContext(address.text);
+  }
+  return source;
+}
+
+Result<OpenedSource> OpenAddress(std::string_view text) {
+  ASSIGN_OR_RETURN(const Address address, ParseAddress(text));
+  return OpenAddress(address);
+}
+
+}  // namespace kvjury::backup

@@ -1,0 +1,66 @@
+// Addresses of things that hold a volume, and opening those that are files.
+//
+//   kv:///keys.txt[.gz|.zst]     `hexkey hexvalue` lines, with or without volume prefixes
+//   dump:///m.json[.gz|.zst]     juicefs dump in JSON: a view, no pairs
+//   br:///dir                    a br backup folder
+// A path may be relative: kv://keys.txt. `#vol` behind an address names one volume of those it holds; without it all are
+// meant. A '#' that belongs to the path is written %23, a '%' as %25.
+// Other schemes (tikv, sim, mount, br+s3, dump-bin, view) are named by their error and opened elsewhere.
+// Read-only: nothing is written, created or locked.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/backup/backup_reader.h"
+#include "harness/juicefs/view.h"
+#include "harness/juicefs/volumes.h"
+
+namespace kvjury::backup {
+
+enum class Scheme { kKv, kDump, kBr };
+
+struct Address {
+  Scheme scheme = Scheme::kKv;
+  std::string path;
+  std::optional<Bytes> volume;
+  /// As it was given.
+  std::string text;
+};
+
+/// Errors: kInvalidArgument saying what was expected; kUnsupported for a scheme that is known and not a file.
+Result<Address> ParseAddress(std::string_view text);
+
+struct OpenedSource {
+  enum class Content {
+    kCluster,  // `pairs` have full keys of a whole cluster
+    kVolume,   // `pairs` are one volume's, without prefix
+    kViews,    // no pairs: `views` only
+  };
+
+  Address address;
+  Content content = Content::kCluster;
+  juicefs::KeyValues pairs;
+  /// The volumes that it holds (or the one that was asked for), by name; a volume without a prefix has the empty name.
+  std::vector<Bytes> volume_names;
+  /// Of a dump: the view of its one volume, under the volume's own name from its settings.
+  std::map<Bytes, juicefs::View> views;
+  /// Where the source says it: the timestamp at which the pairs were visible.
+  std::optional<Timestamp> cut;
+  /// Of a backup: the verified contents, without the pairs.
+  std::optional<BackupContents> backup;
+  /// What a reader should know before believing it: gaps, hazards, losses of a dump, keys of no volume.
+  std::vector<std::string> warnings;
+
+  /// The pairs of one volume without prefix. `name` must be one of volume_names; content must not be kViews.
+  [[nodiscard]] juicefs::KeyValues PairsOf(const Bytes& name) const;
+};
+
+/// Errors: kInvalidArgument, kNotFound (no such file or volume), kDataLoss, kUnsupported, kEnvironment; each names the
+/// address, and the line or offset where there is one. Damage inside a readable backup is no error: see backup->findings.
+Result<OpenedSource> OpenAddress(const Address& address);
+Result<OpenedSource> OpenAddress(std::string_view text);
+
+}  // namespace kvjury::backup

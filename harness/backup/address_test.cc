@@ -1,0 +1,108 @@
+// Addresses: what they mean, what they hold, and that a wrong one says what was expected.
+#include "harness/backup/address.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "harness/backup/test_backups.h"
+#include "harness/juicefs/view_diff.h"
+
+namespace kvjury::backup {
+namespace {
+
+std::string Recorded(const std::string& scheme, const std::string& rest) { return scheme + "://" + RecordedBackupFolder(rest); }
+
+TEST(Address, HasASchemeAPathAndPerhapsAVolume) {
+  const Address plain = ParseAddress("br:///backup/a").value();
+  EXPECT_EQ(plain.scheme, Scheme::kBr);
+  EXPECT_EQ(plain.path, "/backup/a");
+  EXPECT_FALSE(plain.volume.has_value());
+  const Address named = ParseAddress("kv://keys.txt.gz#vol1").value();
+  EXPECT_EQ(named.scheme, Scheme::kKv);
+  EXPECT_EQ(named.path, "keys.txt.gz");
+  EXPECT_EQ(named.volume, "vol1");
+  const Address escaped = ParseAddress("dump:///a%23b%25.json#v%23").value();
+  EXPECT_EQ(escaped.path, "/a#b%.json");
+  EXPECT_EQ(escaped.volume, "v#");
+}
+
+TEST(Address, AWrongOneSaysWhatWasExpected) {
+  for (const char* text : {"", "/backup", "br:/backup", "nfs:///x", "br://", "kv:///x#", "kv:///%zz", "kv:///a%2"}) {
+    const Status status = ParseAddress(text).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(status.message(), testing::AnyOf(testing::HasSubstr("expected"), testing::HasSubstr("two hex digits"))) << text;
+  }
+  for (const char* text : {"tikv://pd:2379/vol", "br+s3://bucket/x", "mount:///mnt", "sim:x"}) {
+    const Status status = ParseAddress(text).status();
+    EXPECT_EQ(status.code(), std::string(text) == "sim:x" ? StatusCode::kInvalidArgument : StatusCode::kUnsupported) << text;
+  }
+}
+
+TEST(OpenAddress, ABackupAndTheKeyTextOfItsSourceHoldTheSamePairs) {
+  const OpenedSource backup = OpenAddress(Recorded("br", "quiet")).value();
+  const OpenedSource text = OpenAddress(Recorded("kv", "quiet/kv.txt.gz")).value();
+  EXPECT_EQ(backup.content, OpenedSource::Content::kCluster);
+  EXPECT_EQ(backup.volume_names, (std::vector<Bytes>{"vol1", "vol2"}));
+  EXPECT_EQ(text.volume_names, backup.volume_names);
+  const PairsDiff diff = DiffPairs(backup.pairs, text.pairs);
+  EXPECT_EQ(diff.different, 0U);
+  EXPECT_EQ(diff.compared, 2789U);
+  EXPECT_EQ(backup.cut, Timestamp(470647757603602434));
+  EXPECT_FALSE(text.cut.has_value());
+  ASSERT_TRUE(backup.backup.has_value());
+  EXPECT_TRUE(backup.backup->intact());
+  EXPECT_THAT(backup.warnings, testing::Contains(testing::HasSubstr("no file covers")));
+}
+
+TEST(OpenAddress, OneVolumeOfABackupIsChosenByName) {
+  const OpenedSource whole = OpenAddress(Recorded("br", "busy")).value();
+  uint64_t compared = 0;
+  for (const Bytes name : {"vol1", "vol2"}) {
+    const OpenedSource one = OpenAddress(Recorded("br", "busy") + "#" + name).value();
+    EXPECT_EQ(one.content, OpenedSource::Content::kVolume);
+    EXPECT_EQ(one.pairs, whole.PairsOf(name));
+    EXPECT_EQ(one.pairs, one.PairsOf(name));
+    compared += one.pairs.size();
+  }
+  EXPECT_GT(compared, 3700U);
+  const Status status = OpenAddress(Recorded("br", "busy") + "#vol3").status();
+  EXPECT_EQ(status.code(), StatusCode::kNotFound);
+  EXPECT_THAT(status.message(), testing::HasSubstr("vol1, vol2"));
+}
+
+TEST(OpenAddress, ADumpGivesTheViewOfItsVolume) {
+  const OpenedSource dump = OpenAddress(Recorded("dump", "quiet/vol1.dump.json.gz")).value();
+  const OpenedSource backup = OpenAddress(Recorded("br", "quiet#vol1")).value();
+  EXPECT_EQ(dump.content, OpenedSource::Content::kViews);
+  ASSERT_EQ(dump.views.size(), 1U);
+  const juicefs::View view = juicefs::BuildView(juicefs::BuildImage(backup.pairs)).value();
+  const juicefs::ViewDiff diff = juicefs::DiffViews(view, dump.views.begin()->second, {false, true, false});
+  EXPECT_EQ(diff.entries_compared, 282U);
+  EXPECT_EQ(diff.entries_only_left, 0U);
+  EXPECT_EQ(diff.entries_only_right, 0U);
+}
+
+TEST(OpenAddress, WhatCannotBeOpenedNamesItself) {
+  const std::vector<std::pair<std::string, StatusCode>> wrong = {
+      {"br:///no/such/folder", StatusCode::kNotFound},
+      {"kv:///no/such/file.txt", StatusCode::kNotFound},
+      {Recorded("br", "quiet/1"), StatusCode::kNotFound},
+      {Recorded("br", "raw-on-txn"), StatusCode::kUnsupported},
+      {Recorded("kv", "quiet/backupmeta"), StatusCode::kDataLoss},
+      {Recorded("dump", "quiet/backupmeta"), StatusCode::kDataLoss},
+  };
+  for (const auto& [text, code] : wrong) {
+    const Status status = OpenAddress(text).status();
+    EXPECT_EQ(status.code(), code) << text << ": " << status;
+    EXPECT_THAT(status.message(), testing::HasSubstr(text.substr(text.find("://") + 3))) << status;
+  }
+}
+
+TEST(OpenAddress, ADamagedBackupOpensWithAWarning) {
+  const OpenedSource empty = OpenAddress(Recorded("br", "silently-empty")).value();
+  EXPECT_TRUE(empty.pairs.empty());
+  EXPECT_THAT(empty.warnings, testing::Contains(testing::HasSubstr("it holds no volume")));
+}
+
+}  // namespace
+}  // namespace kvjury::backup
