@@ -13,7 +13,8 @@ namespace kvjury::tikv {
 /// All keys or none. A repeated commit succeeds, whatever commit timestamp it names.
 CommandResult<kvrpcpb::CommitResponse> Commit(const Snapshot& snapshot, const kvrpcpb::CommitRequest& request);
 
-/// Commits one key. The error, or nothing; `writes` and `released` grow only on success. A pessimistic lock is just removed.
+/// Commits one key. The error, or nothing; `writes` and `released` grow only on success. A pessimistic lock
+/// is just removed.
 std::optional<kvrpcpb::KeyError> CommitKey(const MvccReader& reader, std::string_view key, Timestamp start_ts,
                                            Timestamp commit_ts, WriteBatch* writes, std::vector<ReleasedLock>* released);
 

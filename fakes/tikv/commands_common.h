@@ -1,8 +1,10 @@
-// What the transaction commands share: results, errors in TiKV's own words, lock descriptions, the keys to latch.
+// What the transaction commands share: results, errors in TiKV's own words, lock descriptions, the keys to
+// latch.
 //
-// Every command is a pure function of a snapshot, the request and (where it says so) the store's ConcurrencyManager. It never
-// suspends and changes no engine: a write command returns the batch that the caller applies (through the region's log).
-// Texts are those that TiKV 8.5.0 answers; clients look for words in some of them. Not here: region errors, context checks.
+// Every command is a pure function of a snapshot, the request and (where it says so) the store's
+// ConcurrencyManager. It never suspends and changes no engine: a write command returns the batch that the
+// caller applies (through the region's log). Texts are those that TiKV 8.5.0 answers; clients look for words
+// in some of them. Not here: region errors, context checks.
 #pragma once
 
 #include <string>
@@ -25,8 +27,8 @@ struct ReleasedLock {
   Timestamp commit_ts;  // zero: rolled back or just removed
 };
 
-/// What a write command answers and changes. `memory_locks` stand in the ConcurrencyManager already: release them when
-/// `writes` is applied or has failed. With errors in the response `writes` is empty.
+/// What a write command answers and changes. `memory_locks` stand in the ConcurrencyManager already: release
+/// them when `writes` is applied or has failed. With errors in the response `writes` is empty.
 template <class Response>
 struct CommandResult {
   Response response;
@@ -81,8 +83,9 @@ std::string RustBytes(std::string_view bytes);
 /// The user key of a memcomparable key of our own making.
 Bytes UserKey(std::string_view key);
 
-// The memcomparable keys that a command latches, in the request's order. Region-wide commands (ResolveLock without keys,
-// PessimisticRollback without keys) latch what they find: see the keys of the batch they return.
+// The memcomparable keys that a command latches, in the request's order. Region-wide commands (ResolveLock
+// without keys, PessimisticRollback without keys) latch what they find: see the keys of the batch they
+// return.
 std::vector<Bytes> KeysOf(const kvrpcpb::PrewriteRequest& request);
 std::vector<Bytes> KeysOf(const kvrpcpb::CommitRequest& request);
 std::vector<Bytes> KeysOf(const kvrpcpb::CleanupRequest& request);

@@ -10,7 +10,8 @@ namespace kvjury::tikv {
 void MvccGetByKey(const Snapshot& snapshot, const kvrpcpb::MvccGetByKeyRequest& request,
                   kvrpcpb::MvccGetByKeyResponse* response);
 
-/// The first key of the region that carries the start timestamp in a lock or a write record; empty answer if none.
+/// The first key of the region that carries the start timestamp in a lock or a write record; empty answer if
+/// none.
 void MvccGetByStartTs(const Snapshot& snapshot, const RegionBounds& region,
                       const kvrpcpb::MvccGetByStartTsRequest& request, kvrpcpb::MvccGetByStartTsResponse* response);
 

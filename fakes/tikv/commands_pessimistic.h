@@ -1,9 +1,8 @@
 // KvPessimisticLock and KVPessimisticRollback.
 //
-// Locking never waits here: a foreign lock is answered at once; the service may wait until another command's `released`
-// names the key and ask again. Not modelled: TiKV's in-memory pessimistic locks (invisible to clients), deadlock detection,
-// shared locks.
-// Source: TiKV 8.5, storage/txn/actions/acquire_pessimistic_lock.
+// Locking never waits here: a foreign lock is answered at once; the service may wait until another command's
+// `released` names the key and ask again. Not modelled: TiKV's in-memory pessimistic locks (invisible to
+// clients), deadlock detection, shared locks. Source: TiKV 8.5, storage/txn/actions/acquire_pessimistic_lock.
 #pragma once
 
 #include "fakes/tikv/commands_common.h"
@@ -15,7 +14,8 @@ CommandResult<kvrpcpb::PessimisticLockResponse> AcquirePessimisticLock(const Sna
                                                                        ConcurrencyManager* concurrency,
                                                                        const kvrpcpb::PessimisticLockRequest& request);
 
-/// Removes own pessimistic locks with for_update_ts up to the given one; leaves no record. Without keys: in the whole region.
+/// Removes own pessimistic locks with for_update_ts up to the given one; leaves no record. Without keys: in
+/// the whole region.
 CommandResult<kvrpcpb::PessimisticRollbackResponse> PessimisticRollback(
     const Snapshot& snapshot, const RegionBounds& region, const kvrpcpb::PessimisticRollbackRequest& request);
 

@@ -7,8 +7,8 @@
 
 namespace kvjury::tikv {
 
-/// Locks of every kind with start_ts <= max_version, ascending; raises max_ts first. A memory lock in the range answers
-/// locked. Bounds of the request that are missing are the region's.
+/// Locks of every kind with start_ts <= max_version, ascending; raises max_ts first. A memory lock in the
+/// range answers locked. Bounds of the request that are missing are the region's.
 void ScanLock(const Snapshot& snapshot, const RegionBounds& region, ConcurrencyManager* concurrency,
               const kvrpcpb::ScanLockRequest& request, kvrpcpb::ScanLockResponse* response);
 

@@ -1,9 +1,10 @@
 // KvGet, KvBatchGet, KvScan: reads at a timestamp.
 //
-// They raise max_ts to the request's version first, then look at memory locks, then at the snapshot. Isolation levels SI, RC
-// and RCCheckTS; resolved_locks and committed_locks of the context. A locked key is data in the answer.
-// The start timestamp is not compared with the GC safe point: TiKV leaves that to clients. Not modelled: stale reads'
-// safe_ts (the store decides before it calls), execution details. Source: TiKV 8.5, storage/mvcc/reader and storage/mod.
+// They raise max_ts to the request's version first, then look at memory locks, then at the snapshot.
+// Isolation levels SI, RC and RCCheckTS; resolved_locks and committed_locks of the context. A locked key is
+// data in the answer. The start timestamp is not compared with the GC safe point: TiKV leaves that to
+// clients. Not modelled: stale reads' safe_ts (the store decides before it calls), execution details. Source:
+// TiKV 8.5, storage/mvcc/reader and storage/mod.
 #pragma once
 
 #include "fakes/tikv/commands_common.h"

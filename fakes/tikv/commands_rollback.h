@@ -1,8 +1,10 @@
-// Rolling back and resolving: KvBatchRollback, KvCleanup, KvResolveLock, and the steps that others share with them.
+// Rolling back and resolving: KvBatchRollback, KvCleanup, KvResolveLock, and the steps that others share with
+// them.
 //
-// A rollback that must not be forgotten leaves a *protected* record; where another transaction committed at the very same
-// timestamp, the rollback is noted on that record (overlapped, with a gc_fence); where a foreign async-commit lock may
-// commit there, on the lock. Unprotected records collapse: at most one per key stays. Source: TiKV 8.5, storage/txn/actions.
+// A rollback that must not be forgotten leaves a *protected* record; where another transaction committed at
+// the very same timestamp, the rollback is noted on that record (overlapped, with a gc_fence); where a
+// foreign async-commit lock may commit there, on the lock. Unprotected records collapse: at most one per key
+// stays. Source: TiKV 8.5, storage/txn/actions.
 #pragma once
 
 #include <optional>
@@ -19,8 +21,8 @@ enum class Collapse { kNo, kYes };
 void RollbackLock(const MvccReader& reader, std::string_view key, const LockRecord& lock, Collapse collapse,
                   WriteBatch* writes, std::vector<ReleasedLock>* released);
 
-/// Leaves a record that the transaction never existed here. `record` is FindCommitRecord's answer (kNone). A lock of
-/// another transaction that could commit at `start_ts` is marked.
+/// Leaves a record that the transaction never existed here. `record` is FindCommitRecord's answer (kNone). A
+/// lock of another transaction that could commit at `start_ts` is marked.
 void RollbackMissingLock(const MvccReader& reader, std::string_view key, Timestamp start_ts, const CommitRecord& record,
                          Protection protection, Collapse collapse, WriteBatch* writes);
 
@@ -28,7 +30,8 @@ void RollbackMissingLock(const MvccReader& reader, std::string_view key, Timesta
 CommandResult<kvrpcpb::BatchRollbackResponse> BatchRollback(const Snapshot& snapshot,
                                                             const kvrpcpb::BatchRollbackRequest& request);
 
-/// A committed key answers its commit_version; a lock that has not expired at current_ts (if given) answers locked.
+/// A committed key answers its commit_version; a lock that has not expired at current_ts (if given) answers
+/// locked.
 CommandResult<kvrpcpb::CleanupResponse> Cleanup(const Snapshot& snapshot, const kvrpcpb::CleanupRequest& request);
 
 /// With keys: those. Without: every lock of the named transactions in the region, in one batch.

@@ -1,7 +1,7 @@
 // What became of a transaction: KvCheckTxnStatus, KvCheckSecondaryLocks, KvTxnHeartBeat.
 //
-// The two checks raise max_ts, so that no async commit may later choose a timestamp below what they have told.
-// Source: TiKV 8.5, storage/txn/actions/check_txn_status and commands/check_secondary_locks.
+// The two checks raise max_ts, so that no async commit may later choose a timestamp below what they have
+// told. Source: TiKV 8.5, storage/txn/actions/check_txn_status and commands/check_secondary_locks.
 #pragma once
 
 #include "fakes/tikv/commands_common.h"

@@ -1,12 +1,14 @@
-// Engine: the ordered records of one simulated key space, in memory, readable as of any recent sequence number.
+// Engine: the ordered records of one simulated key space, in memory, readable as of any recent sequence
+// number.
 //
-// Three column families as in TiKV. Keys are memcomparable keys without the 'z' prefix: lock: enc(key); write: enc(key) and
-// ~commit_ts; default: enc(key) and ~start_ts. Applying a batch is atomic and takes the next sequence number; a Snapshot is
-// a cheap value that goes on seeing its state while the engine moves on, so that a replica can *be* an applied position.
-// What garbage collection removes (WriteBatch::Collect) is hidden from ordinary snapshots and kept for
-// Snapshot::IncludingCollected, the judge's memory: the truth at a timestamp that the safe point has passed.
-// Not modelled: disk, compaction, caches, size limits. Determinism: ordered maps only.
-// Records are opaque here; the readers above expect that write and lock values decode (who ingests foreign files, validates).
+// Three column families as in TiKV. Keys are memcomparable keys without the 'z' prefix: lock: enc(key);
+// write: enc(key) and ~commit_ts; default: enc(key) and ~start_ts. Applying a batch is atomic and takes the
+// next sequence number; a Snapshot is a cheap value that goes on seeing its state while the engine moves on,
+// so that a replica can *be* an applied position. What garbage collection removes (WriteBatch::Collect) is
+// hidden from ordinary snapshots and kept for Snapshot::IncludingCollected, the judge's memory: the truth at
+// a timestamp that the safe point has passed. Not modelled: disk, compaction, caches, size limits.
+// Determinism: ordered maps only. Records are opaque here; the readers above expect that write and lock
+// values decode (who ingests foreign files, validates).
 #pragma once
 
 #include <cstdint>
@@ -43,7 +45,8 @@ struct WriteBatch {
 
   void Put(ColumnFamily cf, Bytes key, Bytes value);
   void Delete(ColumnFamily cf, Bytes key);
-  /// Removes [lower, upper) of one family without a trace, the judge's memory included; an empty `upper` is no bound.
+  /// Removes [lower, upper) of one family without a trace, the judge's memory included; an empty `upper` is
+  /// no bound.
   void DeleteRange(ColumnFamily cf, Bytes lower, Bytes upper);
   /// Removes a record as garbage collection does: hidden from ordinary snapshots, kept for the judge.
   void Collect(ColumnFamily cf, Bytes key);
@@ -62,7 +65,8 @@ class Snapshot {
   /// The value, or null. Valid until the next Apply or Prune of the engine.
   [[nodiscard]] const Bytes* Get(ColumnFamily cf, std::string_view key) const;
 
-  /// Ascending over [lower, upper); an empty `upper` is no bound. The iterator may outlive Apply calls, not this engine.
+  /// Ascending over [lower, upper); an empty `upper` is no bound. The iterator may outlive Apply calls, not
+  /// this engine.
   [[nodiscard]] Iterator Scan(ColumnFamily cf, std::string_view lower, std::string_view upper) const;
   /// Descending over the same range.
   [[nodiscard]] Iterator ReverseScan(ColumnFamily cf, std::string_view lower, std::string_view upper) const;
@@ -96,8 +100,8 @@ class Engine {
   [[nodiscard]] Snapshot At(Sequence sequence) const;
   [[nodiscard]] Snapshot Latest() const { return At(last_sequence_); }
 
-  /// Forgets versions that no snapshot at `oldest_needed` or later can see. Iterators of such snapshots stay valid.
-  /// The work is in proportion to the changes since the last call.
+  /// Forgets versions that no snapshot at `oldest_needed` or later can see. Iterators of such snapshots stay
+  /// valid. The work is in proportion to the changes since the last call.
   void Prune(Sequence oldest_needed);
 
   /// Stored versions of all families, hidden ones included: for tests and statistics.
@@ -148,8 +152,8 @@ class Iterator {
   [[nodiscard]] const Bytes& value() const { return *value_; }
   /// To the next record in the iterator's direction.
   void Next();
-  /// To the first record in the iterator's direction that is at or behind `key` (ascending: >= key; descending: <= key),
-  /// within its bounds. May move either way.
+  /// To the first record in the iterator's direction that is at or behind `key` (ascending: >= key;
+  /// descending: <= key), within its bounds. May move either way.
   void Seek(std::string_view key);
 
  private:

@@ -1,8 +1,9 @@
 // Garbage collection of versions at a safe point, as TiKV's compaction filter leaves them.
 //
-// Versions above the safe point stay; below it only the newest Put stays, and nothing where a Delete is newest. The batch
-// uses WriteBatch::Collect: the judge goes on seeing what was removed. Precondition: no lock with start_ts at or below the
-// safe point (the caller resolves first). Not modelled: that compaction comes late and range by range; call it when you like.
+// Versions above the safe point stay; below it only the newest Put stays, and nothing where a Delete is
+// newest. The batch uses WriteBatch::Collect: the judge goes on seeing what was removed. Precondition: no
+// lock with start_ts at or below the safe point (the caller resolves first). Not modelled: that compaction
+// comes late and range by range; call it when you like.
 #pragma once
 
 #include <string_view>

@@ -1,6 +1,8 @@
-// Replays calls recorded from a real TiKV 8.5.0 against anything that answers requests, and compares field by field.
+// Replays calls recorded from a real TiKV 8.5.0 against anything that answers requests, and compares field by
+// field.
 //
-// For tests of this folder: the transaction core alone, and the whole service. `exec_details_v2` (timing) is not compared.
+// For tests of this folder: the transaction core alone, and the whole service. `exec_details_v2` (timing) is
+// not compared.
 #pragma once
 
 #include <functional>
@@ -19,7 +21,8 @@ struct RecordedCall {
   Bytes response;
 };
 
-/// The unary tikvpb.Tikv calls of scenarios/probes/NAME without those that ended in a gRPC error. The file must be there.
+/// The unary tikvpb.Tikv calls of scenarios/probes/NAME without those that ended in a gRPC error. The file
+/// must be there.
 std::vector<RecordedCall> LoadRecordedCalls(const std::string& name);
 
 /// Method ("KvGet") and request bytes to response bytes.

@@ -1,4 +1,5 @@
-// Properties: engine snapshots against copies of a plain map, reads at a timestamp against a naive list of versions.
+// Properties: engine snapshots against copies of a plain map, reads at a timestamp against a naive list of
+// versions.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 

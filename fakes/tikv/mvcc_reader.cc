@@ -56,7 +56,8 @@ std::optional<LockRecord> MvccReader::LoadLock(std::string_view key) const {
 }
 
 std::optional<CommittedWrite> MvccReader::SeekWrite(std::string_view key, Timestamp ts) const {
-  // A memcomparable key with the smallest timestamp is the last of its versions; one more byte ends the range.
+  // A memcomparable key with the smallest timestamp is the last of its versions; one more byte ends the
+  // range.
   const Iterator at =
       snapshot_.Scan(ColumnFamily::kWrite, VersionKey(key, ts), NextKey(VersionKey(key, Timestamp(0))));
   if (!at.Valid()) {

@@ -1,8 +1,8 @@
 // MvccReader: the records of a snapshot as locks, versions and commit records, by TiKV's rules.
 //
-// Keys are memcomparable keys. Not here: which locks block a read (commands_read.h), and every change. Records that do not
-// decode are a broken invariant: whoever brings foreign records into the engine validates them first.
-// Source: TiKV 8.5, storage/mvcc/reader.
+// Keys are memcomparable keys. Not here: which locks block a read (commands_read.h), and every change.
+// Records that do not decode are a broken invariant: whoever brings foreign records into the engine validates
+// them first. Source: TiKV 8.5, storage/mvcc/reader.
 #pragma once
 
 #include <optional>
@@ -29,9 +29,11 @@ struct CommitRecord {
     kOverlappedRollback,  // rolled back, noted on another transaction's record that has the same timestamp
   };
   Kind kind = Kind::kNone;
-  /// kSingle: its own record. kNone: another transaction's record at its start timestamp, on which a rollback would have to be noted.
+  /// kSingle: its own record. kNone: another transaction's record at its start timestamp, on which a rollback
+  /// would have to be noted.
   std::optional<CommittedWrite> record;
-  /// kNone with a record: commit_ts of the next newer Put or Delete, or zero: the fence of a rewritten record.
+  /// kNone with a record: commit_ts of the next newer Put or Delete, or zero: the fence of a rewritten
+  /// record.
   Timestamp gc_fence;
 
   [[nodiscard]] bool is_commit() const {
@@ -45,7 +47,8 @@ struct CommitRecord {
 /// A value as a reader sees it.
 struct VersionedValue {
   Bytes value;
-  /// The write record is there and its value in the default column family is not: damaged data. TiKV answers an error.
+  /// The write record is there and its value in the default column family is not: damaged data. TiKV answers
+  /// an error.
   bool is_value_missing = false;
   Timestamp start_ts;
   Timestamp commit_ts;
@@ -67,8 +70,8 @@ class MvccReader {
 
   [[nodiscard]] CommitRecord FindCommitRecord(std::string_view key, Timestamp start_ts) const;
 
-  /// The Put that a reader at `ts` sees: Lock and Rollback records are looked through, a Delete or a record that its
-  /// gc_fence has cut off means absent. Locks are not looked at.
+  /// The Put that a reader at `ts` sees: Lock and Rollback records are looked through, a Delete or a record
+  /// that its gc_fence has cut off means absent. Locks are not looked at.
   [[nodiscard]] std::optional<CommittedWrite> FindVisiblePut(std::string_view key, Timestamp ts) const;
   /// The same with its value.
   [[nodiscard]] std::optional<VersionedValue> ReadAt(std::string_view key, Timestamp ts) const;
@@ -103,8 +106,8 @@ class MvccReader {
   Snapshot snapshot_;
 };
 
-/// The truth without locks: every key of [lower, upper) that is visible at `ts`, ascending by key. `snapshot` may be
-/// one IncludingCollected. Keys are decoded user keys. `limit` zero: no limit.
+/// The truth without locks: every key of [lower, upper) that is visible at `ts`, ascending by key. `snapshot`
+/// may be one IncludingCollected. Keys are decoded user keys. `limit` zero: no limit.
 struct UserPair {
   Bytes key;
   Bytes value;
@@ -112,7 +115,8 @@ struct UserPair {
 std::vector<UserPair> ReadRangeAt(const Snapshot& snapshot, std::string_view lower, std::string_view upper, Timestamp ts,
                                   size_t limit);
 
-/// What a new Lock or pessimistic lock on top of `newest` (nothing: the key has no records) knows about the last change.
+/// What a new Lock or pessimistic lock on top of `newest` (nothing: the key has no records) knows about the
+/// last change.
 std::optional<LastChange> LastChangeAfter(const std::optional<CommittedWrite>& newest);
 
 /// The memcomparable part of a key of the write or default column family.

@@ -1,4 +1,5 @@
-// MvccTestStore: an engine with its memory locks that answers requests at once, for tests and benchmarks of the commands.
+// MvccTestStore: an engine with its memory locks that answers requests at once, for tests and benchmarks of
+// the commands.
 //
 // One region, one replica, no latches: calls come one after another.
 #pragma once
