@@ -40,7 +40,11 @@ class Transaction {
   /// Timestamp::Max() for point reads of the latest committed values; such a transaction cannot write.
   [[nodiscard]] virtual Timestamp start_ts() const = 0;
 
-  /// The value visible at start_ts, own writes included. Errors: kUnavailable (back-off budget used up), kCancelled. Suspends.
+  /// The key whose record decides the fate of the writes: the smallest one buffered; empty when nothing is.
+  [[nodiscard]] virtual Bytes primary_key() const { return Bytes(); }
+
+  /// The value visible at start_ts, own writes included. Errors: kUnavailable (back-off budget used up), kRejected (the store
+  /// refuses for good), kDataLoss (the cluster contradicts itself), kCancelled. Suspends.
   virtual sim::Task<Result<std::optional<Bytes>>> Get(Bytes key) = 0;
   /// The pairs that exist, in key order. Errors as Get. Suspends.
   virtual sim::Task<Result<std::map<Bytes, Bytes>>> BatchGet(std::vector<Bytes> keys) = 0;
@@ -54,7 +58,8 @@ class Transaction {
   virtual void Delete(Bytes key) = 0;
 
   /// Errors: kConflict (lost; may be run again from its start with a new timestamp), kUndetermined (may or may not have been
-  /// committed; never run again), kUnavailable (certainly not committed), kCancelled. Suspends. At most once.
+  /// committed; never run again), kUnavailable, kRejected and kDataLoss (certainly not committed), kCancelled. Suspends. At
+  /// most once.
   virtual sim::Task<Result<CommitInfo>> Commit() = 0;
 };
 

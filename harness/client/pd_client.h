@@ -1,0 +1,49 @@
+// PdClient: what a transactional client asks of PD: its cluster, timestamps, regions and stores.
+//
+// Each call is tried again with back-off while PD does not answer. One timestamp a call.
+// Not modelled: several PD members (the address is the leader's), batching of timestamps, the watch for a new leader.
+// Source: pdpb.PD of TiKV 8.5; client-go v2.0.7.
+#pragma once
+
+#include <optional>
+
+#include "fakes/pd/methods.h"
+#include "harness/client/backoff.h"
+
+namespace kvjury::client {
+
+class PdClient {
+ public:
+  PdClient(Messenger* messenger, sim::Address address) : messenger_(messenger), address_(std::move(address)) {}
+
+  /// A new timestamp. Errors: kUnavailable, kRejected, kCancelled. Suspends.
+  sim::Task<Result<Timestamp>> GetTimestamp(Backoffer* backoff);
+
+  /// A timestamp that may be two seconds old, as client-go's low-resolution one, but is fresh when by our own clock
+  /// `expiry_ms` has come and the remembered one is still before it. Errors as GetTimestamp. May suspend.
+  sim::Task<Result<Timestamp>> RecentTimestamp(int64_t expiry_ms, Backoffer* backoff);
+  /// The newest timestamp seen; invalid in the beginning.
+  [[nodiscard]] Timestamp newest() const { return newest_; }
+
+  /// The region that holds the encoded key; no value while PD knows none. Errors as GetTimestamp. Suspends.
+  sim::Task<Result<std::optional<pdpb::GetRegionResponse>>> GetRegion(Bytes encoded_key, Bytes key_for_label,
+                                                                     Backoffer* backoff);
+  /// Errors: kNotFound for a store that is gone; as GetTimestamp. Suspends.
+  sim::Task<Result<metapb::Store>> GetStore(StoreId store, Backoffer* backoff);
+
+  /// The cluster's id, asked once. Errors as GetTimestamp. May suspend.
+  sim::Task<Result<uint64_t>> ClusterId(Backoffer* backoff);
+
+ private:
+  template <class Request, class Response>
+  sim::Task<Result<std::shared_ptr<const Response>>> Ask(sim::UnaryMethod<Request, Response> method, std::string piece,
+                                                         Bytes key_for_label, Request request, Backoffer* backoff);
+
+  Messenger* messenger_;
+  sim::Address address_;
+  uint64_t cluster_id_ = 0;
+  Timestamp newest_;
+  Micros newest_at_us_ = 0;
+};
+
+}  // namespace kvjury::client
