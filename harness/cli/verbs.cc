@@ -1,0 +1,11 @@
+#include "harness/cli/verb.h"
+
+namespace kvjury::cli {
+
+std::vector<std::unique_ptr<Verb>> MakeVerbs() {
+  std::vector<std::unique_ptr<Verb>> verbs;
+  verbs.push_back(MakeListVerb());
+  return verbs;
+}
+
+}  // namespace kvjury::cli
