@@ -18,6 +18,21 @@ std::string OneLine(std::string text) {
   return text;
 }
 
+/// CLI11 would only say that a subcommand is missing.
+Status CheckVerbKnown(int argument_count, const char* const* arguments, const std::vector<CLI::App*>& subcommands) {
+  if (argument_count < 2 || arguments[1][0] == '-') {
+    return Status::Ok();
+  }
+  std::string names;
+  for (const CLI::App* subcommand : subcommands) {
+    if (subcommand->get_name() == arguments[1]) {
+      return Status::Ok();
+    }
+    names += (names.empty() ? "" : ", ") + subcommand->get_name();
+  }
+  return Status::InvalidArgument("unknown verb \"" + std::string(arguments[1]) + "\"; known are: " + names);
+}
+
 }  // namespace
 
 int RunProgram(int argument_count, const char* const* arguments, Terminal* terminal) {
@@ -28,6 +43,10 @@ int RunProgram(int argument_count, const char* const* arguments, Terminal* termi
   std::vector<CLI::App*> subcommands;
   for (const std::unique_ptr<Verb>& verb : verbs) {
     subcommands.push_back(verb->Register(&program));
+  }
+  const Status known = CheckVerbKnown(argument_count, arguments, subcommands);
+  if (!known.ok()) {
+    return static_cast<int>(Fail(terminal, known));
   }
   try {
     program.parse(argument_count, arguments);

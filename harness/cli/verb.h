@@ -55,5 +55,6 @@ Status FlushOut(Terminal* terminal);
 
 // The verbs, each in NAME_verb.cc.
 std::unique_ptr<Verb> MakeListVerb();
+std::unique_ptr<Verb> MakeViewVerb();
 
 }  // namespace kvjury::cli

@@ -4,6 +4,7 @@ namespace kvjury::cli {
 
 std::vector<std::unique_ptr<Verb>> MakeVerbs() {
   std::vector<std::unique_ptr<Verb>> verbs;
+  verbs.push_back(MakeViewVerb());
   verbs.push_back(MakeListVerb());
   return verbs;
 }

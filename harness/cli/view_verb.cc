@@ -1,0 +1,162 @@
+// kvjury view ADDRESS: what a mount of the volumes behind an address shows, from their records alone.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "harness/backup/address.h"
+#include "harness/cli/verb.h"
+#include "harness/juicefs/view_json.h"
+#include "reports/text.h"
+
+namespace kvjury::cli {
+namespace {
+
+constexpr uint32_t kModeTypeMask = 0170000;
+
+/// "drwxr-xr-x", as ls writes it.
+std::string ModeText(uint32_t mode) {
+  const uint32_t type = mode & kModeTypeMask;
+  std::string text = type == 0040000   ? "d"
+                     : type == 0120000 ? "l"
+                     : type == 0100000 ? "-"
+                     : type == 0010000 ? "p"
+                     : type == 0020000 ? "c"
+                     : type == 0060000 ? "b"
+                     : type == 0140000 ? "s"
+                                       : "?";
+  for (int shift = 6; shift >= 0; shift -= 3) {
+    const uint32_t bits = mode >> shift & 7u;
+    const bool special = (mode & (shift == 6 ? 04000u : shift == 3 ? 02000u : 01000u)) != 0;
+    const char executable = shift == 0 ? 't' : 's';
+    text += (bits & 4u) != 0 ? 'r' : '-';
+    text += (bits & 2u) != 0 ? 'w' : '-';
+    text += special ? ((bits & 1u) != 0 ? executable : static_cast<char>(executable - 'a' + 'A'))
+                    : ((bits & 1u) != 0 ? 'x' : '-');
+  }
+  return text;
+}
+
+std::string PeopleLines(const juicefs::View& view) {
+  std::string out;
+  for (const auto& [path, entry] : view.entries) {
+    out += fmt::format("{} {:>4} {:>5} {:>5} {:>12} {}", ModeText(entry.mode), entry.nlink, entry.uid, entry.gid, entry.size,
+                       Printable(path));
+    out += entry.target ? " -> " + Printable(*entry.target) + "\n" : "\n";
+  }
+  return out;
+}
+
+/// Lines of one volume. When several are shown, each object starts with the member `volume`.
+std::string JsonLines(const Bytes& volume, const juicefs::View& view, bool several) {
+  const std::string front =
+      "{\"volume\": " + nlohmann::json(reports::Latin1(volume)).dump(-1, ' ', /*ensure_ascii=*/true) + ", ";
+  std::string out;
+  for (const auto& [path, entry] : view.entries) {
+    const std::string line = juicefs::ViewEntryJson(path, entry);
+    out += several ? front + line.substr(1) : line;
+    out += '\n';
+  }
+  return out;
+}
+
+std::string KeyLines(const juicefs::KeyValues& pairs) {
+  std::string out;
+  for (const auto& [key, value] : pairs) {
+    out += ToHex(key) + " " + ToHex(value) + "\n";
+  }
+  return out;
+}
+
+class ViewVerb : public Verb {
+ public:
+  CLI::App* Register(CLI::App* program) override {
+    CLI::App* verb = program->add_subcommand("view", "What a mount of the volumes behind an address shows");
+    verb->add_option("ADDRESS", address_, "kv:///keys.txt[.gz], dump:///m.json[.gz], br:///dir; #NAME means one volume")
+        ->required();
+    CLI::Option* json = verb->add_flag("--json", json_, "One JSON object an entry");
+    verb->add_flag("--keys", keys_, "One line `hexkey hexvalue` a visible pair")->excludes(json);
+    return verb;
+  }
+
+  ExitCode Run(Terminal* terminal) override {
+    const Result<backup::OpenedSource> source = backup::OpenAddress(address_);
+    if (!source.ok()) {
+      return Fail(terminal, source.error());
+    }
+    // A view of damaged files would look like the truth.
+    if (source->backup && !source->backup->intact()) {
+      const record::Finding& first = source->backup->findings.front();
+      return Fail(terminal, Status::DataLoss(fmt::format("{} is damaged, {} findings; the first: {} {} {}: {}", address_,
+                                                         source->backup->findings.size(), first.check(), first.kind(),
+                                                         first.file(), first.message())));
+    }
+    return keys_ ? ShowKeys(*source, terminal) : ShowViews(*source, terminal);
+  }
+
+ private:
+  ExitCode ShowKeys(const backup::OpenedSource& source, Terminal* terminal) {
+    if (source.content == backup::OpenedSource::Content::kViews) {
+      return Fail(terminal, Status::InvalidArgument(address_ + ": a dump holds entries and no keys; leave --keys out"));
+    }
+    const bool one_volume = source.content == backup::OpenedSource::Content::kCluster && source.address.volume.has_value();
+    const juicefs::KeyValues chosen = one_volume ? source.PairsOf(*source.address.volume) : source.pairs;
+    if (chosen.empty()) {
+      return Nothing(terminal, "holds no visible key");
+    }
+    return Write(source, KeyLines(chosen), terminal);
+  }
+
+  ExitCode ShowViews(const backup::OpenedSource& source, Terminal* terminal) {
+    std::map<Bytes, juicefs::View> views = source.views;
+    for (const Bytes& name : source.volume_names) {
+      if (source.content == backup::OpenedSource::Content::kViews) {
+        break;
+      }
+      Result<juicefs::View> view = juicefs::BuildView(juicefs::BuildImage(source.PairsOf(name)));
+      if (!view.ok()) {
+        return Fail(terminal, view.error().WithContext(address_ + " volume " + Printable(name)));
+      }
+      views.emplace(name, *std::move(view));
+    }
+    if (views.empty()) {
+      return Nothing(terminal, source.pairs.empty() ? "holds no visible key" : "holds keys, but no JuiceFS volume");
+    }
+    std::string text;
+    for (const auto& [name, view] : views) {
+      if (!json_ && views.size() > 1) {
+        text += fmt::format("volume {}:\n", Printable(name));
+      }
+      text += json_ ? JsonLines(name, view, views.size() > 1) : PeopleLines(view);
+      if (!view.problems.empty()) {
+        Warn(terminal, fmt::format("volume {}: {} damaged entries; the first: {}: {}", Printable(name), view.problems.size(),
+                                   Printable(view.problems.front().path), view.problems.front().text));
+      }
+    }
+    return Write(source, text, terminal);
+  }
+
+  ExitCode Nothing(Terminal* terminal, const std::string& why) {
+    *terminal->err << "kvjury: " << address_ << " " << why << ", so nothing can be shown\n" << std::flush;
+    return ExitCode::kNothingChecked;
+  }
+
+  static ExitCode Write(const backup::OpenedSource& source, const std::string& text, Terminal* terminal) {
+    for (const std::string& warning : source.warnings) {
+      Warn(terminal, warning);
+    }
+    *terminal->out << text;
+    const Status flushed = FlushOut(terminal);
+    return flushed.ok() ? ExitCode::kSame : Fail(terminal, flushed);
+  }
+
+  std::string address_;
+  bool json_ = false;
+  bool keys_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> MakeViewVerb() { return std::make_unique<ViewVerb>(); }
+
+}  // namespace kvjury::cli
