@@ -333,7 +333,34 @@ def CheckRegistered(files):
     return sorted(set(problems))
 
 
+# What a find_package or pkg_check_modules needs, as Debian packages; None is part of the compiler.
+CMAKE_PACKAGES = {
+    "Threads": None, "Protobuf": "libprotobuf-dev", "fmt": "libfmt-dev", "nlohmann_json": "nlohmann-json3-dev",
+    "GTest": "libgmock-dev", "rapidcheck": "librapidcheck-dev", "benchmark": "libbenchmark-dev", "PkgConfig": "pkg-config",
+    "CLI11": "libcli11-dev", "Python3": "python3", "RapidJSON": "rapidjson-dev", "libxxhash": "libxxhash-dev",
+    "libzstd": "libzstd-dev", "rocksdb": "librocksdb-dev", "zlib": "zlib1g-dev", "libcrypto": "libssl-dev",
+    "liblz4": "liblz4-dev", "Snappy": "libsnappy-dev",
+}
+
+
+def CheckPackages(files):
+    """Everything that CMake looks for is installed by ci/setup."""
+    problems = []
+    listed = NamesIn((files.get("ci/packages.txt") or "").replace("g++", "gxx"))
+    for path, text in files.items():
+        if not path.endswith("CMakeLists.txt") or text is None:
+            continue
+        for match in re.finditer(r"\b(?:find_package\s*\(\s*(\w+)|pkg_check_modules\s*\([^)]*?([\w.+-]+)\s*\))", text):
+            name = match.group(1) or match.group(2)
+            if name not in CMAKE_PACKAGES:
+                problems.append(Problem(f"{path}: {name}: name its Debian package in CMAKE_PACKAGES of ci/source_rules.py"))
+            elif CMAKE_PACKAGES[name] is not None and CMAKE_PACKAGES[name] not in listed:
+                problems.append(Problem(f"{path}: {name}: {CMAKE_PACKAGES[name]} is not in ci/packages.txt"))
+    return problems
+
+
 RULES = {
+    "packages": CheckPackages,
     "layers": CheckLayers,
     "banned-calls": CheckBannedCalls,
     "lengths": CheckLengths,

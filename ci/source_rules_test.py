@@ -155,6 +155,15 @@ class Registered(unittest.TestCase):
         self.assertEqual(len(Problems("registered", files)), 1)
 
 
+class Packages(unittest.TestCase):
+    def test_catches_what_setup_does_not_install(self):
+        files = {"CMakeLists.txt": "find_package(fmt REQUIRED)\npkg_check_modules(z REQUIRED IMPORTED_TARGET zlib)\n",
+                 "ci/packages.txt": "# text\nlibfmt-dev\nzlib1g-dev\n"}
+        self.assertEqual(Problems("packages", files), [])
+        self.assertEqual(len(Problems("packages", {**files, "ci/packages.txt": "libfmt-dev\n# zlib1g-dev\n"})), 1)
+        self.assertEqual(len(Problems("packages", {**files, "a/CMakeLists.txt": "find_package(Boost)\n"})), 1)
+
+
 class ThisTree(unittest.TestCase):
     """The rules over the files of this project."""
 
@@ -178,6 +187,9 @@ class ThisTree(unittest.TestCase):
 
     def test_words(self):
         self.Holds("words")
+
+    def test_packages(self):
+        self.Holds("packages")
 
     def test_registered(self):
         self.Holds("registered")
