@@ -187,6 +187,9 @@ def CheckBannedCalls(files):
     return problems
 
 
+_INITIALISER_END = re.compile(r"\s*[,{]")
+
+
 def Functions(text):
     """(name, first line, lines) of every function body, found by braces; a lambda belongs to the function around it."""
     code = re.sub(r"(?m)^\s*#(?:[^\n\\]|\\\n|\\.)*", lambda m: "\n" * m.group(0).count("\n"), StripCode(text))
@@ -201,7 +204,7 @@ def Functions(text):
         if char == "}":
             if kinds:
                 kind, name, first, head_start = kinds.pop()
-                if re.match(r"\s*[,{]", code[match.end():]):
+                if _INITIALISER_END.match(code, match.end()):
                     start = head_start  # `a_{1},` or `a_{1} {`: an initialiser of a constructor, whose body comes later
                     continue
                 if kind == "function":
@@ -211,7 +214,8 @@ def Functions(text):
         head = code[start:match.start()]
         first = code.count("\n", 0, start + len(head) - len(head.lstrip())) + 1
         inside_function = any(kind == "function" for kind, _, _, _ in kinds)
-        kinds.append((BlockKind(head, inside_function), FunctionName(head), first, start))
+        name = "" if inside_function else FunctionName(head)
+        kinds.append((BlockKind(head, inside_function), name, first, start))
         start = match.end()
     return found
 
