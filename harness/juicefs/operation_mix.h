@@ -1,0 +1,37 @@
+// The mix: drawing what a writer does, as operations of a case.
+//
+// Every kind has a weight. Names are few and shared, so that writers collide; each writer also has a directory of its own
+// and moves things between both. The picture of existing paths is rough on purpose: nobody knows what other writers did,
+// so that some operations fail with every usual errno. Determinism: one stream, drawn in a fixed order.
+#pragma once
+
+#include <vector>
+
+#include "fakes/base/bytes.h"
+#include "fakes/base/random.h"
+#include "proto/kvjury/case.pb.h"
+
+namespace kvjury::juicefs {
+
+/// What a writer believes to exist.
+struct PathPicture {
+  std::vector<Bytes> directories;  // the root is "" and always there
+  std::vector<Bytes> files;
+};
+
+struct MixOptions {
+  uint32_t writer = 1;
+  uint32_t operations = 50;
+  uint32_t first_id = 1;
+  /// Different names per directory; fewer collide more often.
+  uint32_t names = 12;
+  /// Parts per million of the operations that work in the writer's own directory.
+  uint32_t own_ppm = 300'000;
+};
+
+inline constexpr int kOperationKinds = 16;
+
+/// Operations with ids from `first_id` on. `picture` grows with what they would make.
+std::vector<record::Operation> DrawOperations(RandomStream* random, const MixOptions& options, PathPicture* picture);
+
+}  // namespace kvjury::juicefs

@@ -1,0 +1,212 @@
+// mkdir, create, mknod, symlink and link.
+#include "harness/juicefs/view.h"
+#include "harness/juicefs/writer_arguments.h"
+#include "harness/juicefs/writer_run.h"
+
+namespace kvjury::juicefs {
+
+namespace {
+
+/// The errno with which a new name in this directory is refused; 0: allowed.
+int CheckNewNameIn(const std::optional<Attr>& parent) {
+  if (!parent.has_value()) {
+    return ENOENT;
+  }
+  if (parent->type != kTypeDirectory) {
+    return ENOTDIR;
+  }
+  if (parent->parent > kTrashInode) {
+    return ENOENT;  // the directory lies in the trash
+  }
+  return (parent->flags & kFlagImmutable) != 0 ? EPERM : 0;
+}
+
+}  // namespace
+
+sim::Task<int> Writer::CreateAt(Context* context, Bytes path, CreateArguments* arguments) {
+  if (arguments->type == kTypeSymlink && arguments->target.size() > kSymlinkBytesMax) {
+    co_return ENAMETOOLONG;
+  }
+  if (arguments->type == kTypeSymlink && arguments->target.empty()) {
+    co_return ENOENT;  // as the kernel answers
+  }
+  Place place;
+  sim::Task<int> resolve = Resolve(context, std::move(path), &place);
+  int error = co_await std::move(resolve);
+  if (error != 0) {
+    co_return error;
+  }
+  if (place.parent == kRootInode && place.name == kTrashName) {
+    co_return EPERM;
+  }
+  if (place.entry.has_value()) {
+    co_return EEXIST;
+  }
+  if (IsTrash(place.parent)) {
+    co_return EPERM;
+  }
+  arguments->parent = place.parent;
+  arguments->name = place.name;
+  error = co_await TakeInode(context, &arguments->inode);
+  if (error != 0) {
+    co_return error;
+  }
+  co_return co_await Run(context, TransactionKind::kOperation, &Writer::CreateBody, arguments);
+}
+
+sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* arguments) {
+  Result<std::optional<Attr>> read = co_await attempt->GetAttr(arguments->parent);
+  if (!read.ok()) {
+    co_return read.error();
+  }
+  attempt->error = CheckNewNameIn(*read);
+  if (attempt->error != 0) {
+    co_return Status::Ok();
+  }
+  Attr parent = **read;
+  if (parent.default_acl != 0 && arguments->type != kTypeSymlink) {
+    attempt->error = ENOTSUP;  // see writer.h
+    co_return Status::Ok();
+  }
+  Result<std::optional<Dentry>> present = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  if (!present.ok()) {
+    co_return present.error();
+  }
+  if (present->has_value()) {
+    attempt->error = EEXIST;
+    co_return Status::Ok();
+  }
+
+  const bool directory = arguments->type == kTypeDirectory;
+  Attr attr;
+  attr.type = arguments->type;
+  attr.mode = static_cast<uint16_t>(arguments->mode & 07777);
+  attr.flags = parent.flags & kFlagSkipTrash;
+  attr.tier = parent.tier;
+  attr.nlink = directory ? 2 : 1;
+  attr.parent = arguments->parent;
+  if (directory) {
+    attr.length = kDirectoryBytes;
+  } else if (arguments->type == kTypeSymlink) {
+    attr.length = arguments->target.size();
+  } else if (arguments->type == kTypeBlockDevice || arguments->type == kTypeCharDevice) {
+    attr.rdev = arguments->rdev;
+  }
+  if ((parent.mode & 02000) != 0) {
+    attr.gid = parent.gid;
+    attr.mode = static_cast<uint16_t>(attr.mode | (directory ? 02000 : 0));
+  }
+  const int64_t now_ns = options_.wall_ns();
+  SetModified(&attr, now_ns);
+  attr.atime_s = attr.mtime_s;
+  attr.atime_ns = attr.mtime_ns;
+
+  attempt->AddDentry(arguments->parent, arguments->name, Dentry{arguments->type, arguments->inode});
+  attempt->PutAttr(arguments->inode, attr);
+  if (arguments->type == kTypeSymlink) {
+    attempt->PutSymlink(arguments->inode, arguments->target);
+  }
+  const bool nlink_changed = directory && MayChangeNlink(*attempt);
+  parent.nlink += nlink_changed ? 1 : 0;
+  if (TouchParent(*attempt, nlink_changed, &parent)) {
+    attempt->PutAttr(arguments->parent, parent);
+  }
+  if (directory) {
+    attempt->PutRaw(DirStatKey(arguments->inode), EncodeDirStat({}));
+  }
+  attempt->usage.space = 4096;
+  attempt->usage.inodes = 1;
+  attempt->usage.directories.push_back({arguments->parent, DirStat{0, 4096, 1}});
+  co_return Status::Ok();
+}
+
+sim::Task<int> Writer::LinkAt(Context* context, Bytes from, Bytes to) {
+  Dentry source;
+  sim::Task<int> find = ResolveExisting(context, std::move(from), &source);
+  int error = co_await std::move(find);
+  if (error != 0) {
+    co_return error;
+  }
+  Place place;
+  sim::Task<int> resolve = Resolve(context, std::move(to), &place);
+  error = co_await std::move(resolve);
+  if (error != 0) {
+    co_return error;
+  }
+  if (place.parent == kRootInode && place.name == kTrashName) {
+    co_return EPERM;
+  }
+  if (place.entry.has_value()) {
+    co_return EEXIST;
+  }
+  if (IsTrash(place.parent) || source.type == kTypeDirectory) {
+    co_return EPERM;
+  }
+  LinkArguments arguments;
+  arguments.inode = source.inode;
+  arguments.parent = place.parent;
+  arguments.name = place.name;
+  co_return co_await Run(context, TransactionKind::kOperation, &Writer::LinkBody, &arguments);
+}
+
+sim::Task<Status> Writer::LinkBody(Attempt* attempt, LinkArguments* arguments) {
+  Result<std::optional<Attr>> read_parent = co_await attempt->GetAttr(arguments->parent);
+  if (!read_parent.ok()) {
+    co_return read_parent.error();
+  }
+  Result<std::optional<Attr>> read = co_await attempt->GetAttr(arguments->inode);
+  if (!read.ok()) {
+    co_return read.error();
+  }
+  attempt->error = CheckNewNameIn(*read_parent);
+  if (attempt->error == 0 && !read->has_value()) {
+    attempt->error = ENOENT;
+  }
+  if (attempt->error == 0 && ((*read)->flags & (kFlagImmutable | kFlagAppend)) != 0) {
+    attempt->error = EPERM;
+  }
+  if (attempt->error != 0) {
+    co_return Status::Ok();
+  }
+  Result<std::optional<Dentry>> present = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  if (!present.ok()) {
+    co_return present.error();
+  }
+  if (present->has_value()) {
+    attempt->error = EEXIST;
+    co_return Status::Ok();
+  }
+  Attr parent = **read_parent;
+  Attr attr = **read;
+  const Inode old_parent = attr.parent;
+  attr.parent = Inode();
+  attr.nlink += 1;
+  SetChanged(&attr, options_.wall_ns());
+
+  Result<int64_t> count = co_await attempt->GetLinkCount(arguments->inode, arguments->parent);
+  if (!count.ok()) {
+    co_return count.error();
+  }
+  int64_t added = 1;
+  if (old_parent == arguments->parent) {
+    added = 2;
+  } else if (old_parent.valid()) {
+    Result<int64_t> old_count = co_await attempt->GetLinkCount(arguments->inode, old_parent);
+    if (!old_count.ok()) {
+      co_return old_count.error();
+    }
+    attempt->PutLinkCount(arguments->inode, old_parent, *old_count + 1);
+  }
+  attempt->PutLinkCount(arguments->inode, arguments->parent, *count + added);
+  attempt->AddDentry(arguments->parent, arguments->name, Dentry{attr.type, arguments->inode});
+  attempt->PutAttr(arguments->inode, attr);
+  if (TouchParent(*attempt, false, &parent)) {
+    attempt->PutAttr(arguments->parent, parent);
+  }
+  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
+  attempt->usage.directories.push_back(
+      {arguments->parent, DirStat{static_cast<int64_t>(length), static_cast<int64_t>(SpaceOf(length)), 1}});
+  co_return Status::Ok();
+}
+
+}  // namespace kvjury::juicefs

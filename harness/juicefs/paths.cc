@@ -1,0 +1,205 @@
+// Look-ups of paths by point reads, and the hour directories of the trash.
+#include <fmt/format.h>
+
+#include "harness/juicefs/view.h"
+#include "harness/juicefs/writer_arguments.h"
+#include "harness/juicefs/writer_run.h"
+
+namespace kvjury::juicefs {
+
+namespace {
+
+struct CivilTime {
+  int64_t year = 0;
+  int64_t month = 0, day = 0, hour = 0, minute = 0, second = 0;
+};
+
+/// Gregorian calendar, UTC; days are counted in eras of 400 years that begin in March.
+CivilTime ToCivil(int64_t wall_s) {
+  const int64_t days = (wall_s >= 0 ? wall_s : wall_s - 86399) / 86400;
+  const int64_t rest = wall_s - days * 86400;
+  const int64_t shifted = days + 719468;
+  const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+  const int64_t day_of_era = shifted - era * 146097;
+  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t month_from_march = (5 * day_of_year + 2) / 153;
+  CivilTime civil;
+  civil.day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+  civil.month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+  civil.year = year_of_era + era * 400 + (civil.month <= 2 ? 1 : 0);
+  civil.hour = rest / 3600;
+  civil.minute = rest / 60 % 60;
+  civil.second = rest % 60;
+  return civil;
+}
+
+}  // namespace
+
+Bytes TrashHourName(int64_t wall_ns) {
+  const CivilTime t = ToCivil(wall_ns / 1'000'000'000);
+  return fmt::format("{:04}-{:02}-{:02}-{:02}", t.year, t.month, t.day, t.hour);
+}
+
+Bytes TrashEntryName(Inode parent, Inode inode, const Bytes& name) {
+  Bytes entry = fmt::format("{}-{}-", parent.value(), inode.value()) + name;
+  entry.resize(std::min<size_t>(entry.size(), kNameBytesMax));
+  return entry;
+}
+
+std::string Rfc3339(int64_t wall_ns) {
+  const CivilTime t = ToCivil(wall_ns / 1'000'000'000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", t.year, t.month, t.day, t.hour, t.minute, t.second,
+                     wall_ns % 1'000'000'000);
+}
+
+void SetChanged(Attr* attr, int64_t wall_ns) {
+  attr->ctime_s = wall_ns / 1'000'000'000;
+  attr->ctime_ns = static_cast<uint32_t>(wall_ns % 1'000'000'000);
+}
+
+void SetModified(Attr* attr, int64_t wall_ns) {
+  attr->mtime_s = wall_ns / 1'000'000'000;
+  attr->mtime_ns = static_cast<uint32_t>(wall_ns % 1'000'000'000);
+  SetChanged(attr, wall_ns);
+}
+
+sim::Task<int> Writer::Resolve(Context* context, Bytes path, Place* place) {
+  sim::Label label = context->label / "lookup";
+  std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), label);
+  Attempt reader(transaction.get(), &prefix_, 0);
+  Inode directory = kRootInode;
+  place->parent = kRootInode;
+  place->name.clear();
+  place->entry = Dentry{kTypeDirectory, kRootInode};
+  size_t begin = 0;
+  while (begin < path.size()) {
+    const size_t slash = std::min(path.find('/', begin), path.size());
+    Bytes name = path.substr(begin, slash - begin);
+    begin = slash + 1;
+    if (name.empty() || name == ".") {
+      continue;
+    }
+    if (!place->entry.has_value()) {
+      co_return ENOENT;  // a directory on the way is missing
+    }
+    if (place->entry->type != kTypeDirectory) {
+      co_return ENOTDIR;
+    }
+    if (name == ".." || name.find('\0') != Bytes::npos) {
+      co_return EINVAL;
+    }
+    if (name.size() > kNameBytesMax) {
+      co_return ENAMETOOLONG;
+    }
+    directory = place->entry->inode;
+    place->parent = directory;
+    place->name = name;
+    if (directory == kRootInode && name == kTrashName) {
+      place->entry = Dentry{kTypeDirectory, kTrashInode};  // answered without a record
+      continue;
+    }
+    Result<std::optional<Dentry>> entry = co_await reader.GetDentry(directory, place->name);
+    if (!entry.ok()) {
+      co_return EIO;
+    }
+    place->entry = *entry;
+    if (entry->has_value()) {
+      // The real look-up reads the attribute too; a missing one leaves the type only.
+      const Inode inode = (*entry)->inode;
+      Result<std::optional<Attr>> attr = co_await reader.GetAttr(inode);
+      if (!attr.ok()) {
+        co_return EIO;
+      }
+    }
+  }
+  co_return 0;
+}
+
+sim::Task<int> Writer::ResolveExisting(Context* context, Bytes path, Dentry* entry) {
+  Place place;
+  sim::Task<int> resolve = Resolve(context, std::move(path), &place);
+  const int error = co_await std::move(resolve);
+  if (error != 0) {
+    co_return error;
+  }
+  if (!place.entry.has_value()) {
+    co_return ENOENT;
+  }
+  *entry = *place.entry;
+  co_return 0;
+}
+
+sim::Task<int> Writer::EnsureTrash(Context* context, Inode parent, Inode* hour) {
+  *hour = Inode();
+  if (options_.trash_days == 0 || IsTrash(parent)) {
+    co_return 0;
+  }
+  TrashArguments arguments;
+  arguments.name = TrashHourName(options_.wall_ns());
+  if (arguments.name == trash_hour_name_) {
+    *hour = trash_hour_;
+    co_return 0;
+  }
+  sim::Label label = context->label / "trash";
+  std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), label);
+  Attempt reader(transaction.get(), &prefix_, 0);
+  Result<std::optional<Dentry>> present = co_await reader.GetDentry(kTrashInode, arguments.name);
+  if (!present.ok()) {
+    co_return EIO;
+  }
+  if (present->has_value()) {
+    arguments.hour = (*present)->inode;
+  } else {
+    const int error = co_await Run(context, TransactionKind::kTrashDirectory, &Writer::MakeTrashDirectory, &arguments);
+    if (error != 0) {
+      co_return error;
+    }
+  }
+  trash_hour_name_ = arguments.name;
+  trash_hour_ = arguments.hour;
+  *hour = arguments.hour;
+  co_return 0;
+}
+
+sim::Task<Status> Writer::MakeTrashDirectory(Attempt* attempt, TrashArguments* arguments) {
+  Result<std::optional<Attr>> trash = co_await attempt->GetAttr(kTrashInode);
+  if (!trash.ok()) {
+    co_return trash.error();
+  }
+  Result<std::optional<Dentry>> present = co_await attempt->GetDentry(kTrashInode, arguments->name);
+  if (!present.ok()) {
+    co_return present.error();
+  }
+  if (present->has_value()) {
+    arguments->hour = (*present)->inode;
+    co_return Status::Ok();
+  }
+  if (!trash->has_value()) {
+    attempt->error = ENOENT;
+    co_return Status::Ok();
+  }
+  Result<int64_t> number = co_await attempt->GetCounter("nextTrash");
+  if (!number.ok()) {
+    co_return number.error();
+  }
+  arguments->hour = Inode(kTrashInode.value() + static_cast<uint64_t>(*number + 1));
+  Attr attr;
+  attr.type = kTypeDirectory;
+  attr.mode = 0555;
+  attr.nlink = 2;
+  attr.length = kDirectoryBytes;
+  attr.parent = kTrashInode;
+  SetModified(&attr, options_.wall_ns());
+  attr.atime_s = attr.mtime_s;
+  attr.atime_ns = attr.mtime_ns;
+  attempt->PutCounter("nextTrash", *number + 1);
+  attempt->AddDentry(kTrashInode, arguments->name, Dentry{kTypeDirectory, arguments->hour});
+  attempt->PutAttr(arguments->hour, attr);
+  attempt->PutRaw(DirStatKey(arguments->hour), EncodeDirStat({}));
+  attempt->usage.space = 4096;
+  attempt->usage.inodes = 1;
+  co_return Status::Ok();
+}
+
+}  // namespace kvjury::juicefs

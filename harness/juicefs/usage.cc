@@ -1,0 +1,131 @@
+// Usage counters and directory statistics, flushed late: their own transactions, lost if the session dies before.
+#include "harness/juicefs/writer_arguments.h"
+#include "harness/juicefs/writer_run.h"
+
+namespace kvjury::juicefs {
+
+namespace {
+
+constexpr size_t kDirectoriesPerFlush = 20;
+
+void AddTo(const DirStat& delta, DirStat* stat) {
+  stat->length += delta.length;
+  stat->space += delta.space;
+  stat->inodes += delta.inodes;
+}
+
+}  // namespace
+
+void Writer::AddUsage(const UsageDelta& delta) {
+  pending_space_ += delta.space;
+  pending_inodes_ += delta.inodes;
+  for (const auto& [directory, change] : delta.directories) {
+    AddTo(change, &pending_directories_[directory]);
+  }
+}
+
+sim::Task<int> Writer::Flush(Context* context) {
+  // Taken out first: what operations add while the flush runs belongs to the next one. What fails is
+  // lost, as in a crash: the counters are eventual.
+  const int64_t space = std::exchange(pending_space_, 0);
+  const int64_t inodes = std::exchange(pending_inodes_, 0);
+  std::map<Inode, DirStat> directories = std::exchange(pending_directories_, {});
+  int first_error = 0;
+  if (space != 0) {
+    FlushArguments arguments;
+    arguments.counter = "usedSpace";
+    arguments.delta = space;
+    first_error = co_await Run(context, TransactionKind::kUsageFlush, &Writer::FlushCounter, &arguments);
+  }
+  if (inodes != 0) {
+    FlushArguments arguments;
+    arguments.counter = "totalInodes";
+    arguments.delta = inodes;
+    const int error = co_await Run(context, TransactionKind::kUsageFlush, &Writer::FlushCounter, &arguments);
+    first_error = first_error != 0 ? first_error : error;
+  }
+  while (!directories.empty()) {
+    FlushArguments arguments;
+    while (!directories.empty() && arguments.directories.size() < kDirectoriesPerFlush) {
+      arguments.directories.push_back(*directories.begin());
+      directories.erase(directories.begin());
+    }
+    int error = co_await Run(context, TransactionKind::kUsageFlush, &Writer::FlushDirectories, &arguments);
+    first_error = first_error != 0 ? first_error : error;
+    const std::vector<Inode> recount = arguments.recount;
+    for (const Inode directory : recount) {
+      arguments.directory = directory;
+      error = co_await Run(context, TransactionKind::kUsageFlush, &Writer::RecountDirectory, &arguments);
+      first_error = first_error != 0 ? first_error : error;
+    }
+  }
+  co_return first_error;
+}
+
+sim::Task<Status> Writer::FlushCounter(Attempt* attempt, FlushArguments* arguments) {
+  Result<int64_t> value = co_await attempt->GetCounter(arguments->counter);
+  if (!value.ok()) {
+    co_return value.error();
+  }
+  attempt->PutCounter(arguments->counter, *value + arguments->delta);
+  co_return Status::Ok();
+}
+
+sim::Task<Status> Writer::FlushDirectories(Attempt* attempt, FlushArguments* arguments) {
+  arguments->recount.clear();
+  for (const auto& [directory, delta] : arguments->directories) {
+    const Key key = DirStatKey(directory);
+    Result<std::optional<Bytes>> value = co_await attempt->GetRaw(key);
+    if (!value.ok()) {
+      co_return value.error();
+    }
+    if (!value->has_value()) {
+      arguments->recount.push_back(directory);
+      continue;
+    }
+    Result<DirStat> stat = DecodeDirStat(**value);
+    if (!stat.ok()) {
+      co_return stat.error();
+    }
+    AddTo(delta, &*stat);
+    if (stat->length < 0 || stat->space < 0 || stat->inodes < 0) {
+      arguments->recount.push_back(directory);
+    } else {
+      attempt->PutRaw(key, EncodeDirStat(*stat));
+    }
+  }
+  co_return Status::Ok();
+}
+
+sim::Task<Status> Writer::RecountDirectory(Attempt* attempt, FlushArguments* arguments) {
+  Result<std::optional<Attr>> directory = co_await attempt->GetAttr(arguments->directory);
+  if (!directory.ok()) {
+    co_return directory.error();
+  }
+  if (!directory->has_value()) {
+    co_return Status::Ok();
+  }
+  const Key first = DentryKey(arguments->directory, "");
+  Result<std::vector<std::pair<Key, Bytes>>> entries = co_await attempt->ScanFamily(first, 0);
+  if (!entries.ok()) {
+    co_return entries.error();
+  }
+  DirStat stat;
+  for (const auto& [key, value] : *entries) {
+    Result<Dentry> dentry = DecodeDentry(value);
+    if (!dentry.ok()) {
+      co_return dentry.error();
+    }
+    const Inode inode = dentry->inode;
+    Result<std::optional<Attr>> attr = co_await attempt->GetAttr(inode);
+    if (!attr.ok()) {
+      co_return attr.error();
+    }
+    const uint64_t length = attr->has_value() && (*attr)->type == kTypeFile ? (*attr)->length : 0;
+    AddTo({static_cast<int64_t>(length), static_cast<int64_t>(SpaceOf(length)), 1}, &stat);
+  }
+  attempt->PutRaw(DirStatKey(arguments->directory), EncodeDirStat(stat));
+  co_return Status::Ok();
+}
+
+}  // namespace kvjury::juicefs

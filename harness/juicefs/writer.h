@@ -1,0 +1,229 @@
+// Writer: one JuiceFS session on a volume: batches of ids, session records, late usage flushes, and the operations as
+// the transactions that JuiceFS 1.4 makes, with the real keys and values.
+//
+// Modelled: write conflicts are tried again up to 50 times with (i+1)^2 ms of back-off, an undetermined commit never is (the
+// operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
+// times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink.
+// NOT modelled: open files (an unlinked file is never sustained), permission checks and umask (the user is root), atime
+// updates, quotas, locks, the change log, compaction, the hourly jobs, blocks in the object storage, the client's attribute
+// cache. Directory statistics of files with several links are not adjusted on write and truncate. Parents with a default
+// ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links
+// inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour
+// directories are protected in the trash; their entries may be removed.
+// Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/client/kv.h"
+#include "harness/juicefs/attempt.h"
+#include "harness/juicefs/effects.h"
+#include "proto/kvjury/case.pb.h"
+
+namespace kvjury::juicefs {
+
+struct WriterOptions {
+  uint32_t id = 1;    // labels begin with "w<id>"
+  Bytes volume_name;  // its keys begin with this name and byte 0xFD
+  /// Wall time now, nanoseconds since the epoch: the cluster clock's start plus virtual time.
+  std::function<int64_t()> wall_ns;
+  uint32_t trash_days = 1;  // as in the volume's setting
+  Micros skip_dir_mtime_us = 100'000;
+  uint32_t skip_dir_nlink_retries = 20;
+  Micros flush_period_us = 1'000'000;
+  Micros heartbeat_period_us = 12'000'000;
+};
+
+/// An upper bound of tries of one transaction.
+inline constexpr uint32_t kTransactionTriesMax = 50;
+
+struct OperationResult {
+  int error = 0;              // an errno of Linux; 0: done. EIO may stand for a commit whose fate is unknown
+  bool acknowledged = false;  // the user was told that it is done: error is 0
+  bool undetermined = false;  // some transaction's answer was lost
+  Micros invoked_us = 0;
+  Micros completed_us = 0;
+  std::vector<DeclaredTransaction> transactions;  // in commit order of this writer
+  // What reading operations saw.
+  std::vector<Bytes> names;          // readdir, byte order
+  std::optional<Attr> attr;          // lookup and read
+  std::map<uint32_t, std::vector<SliceRecord>> extents;  // read: records of the chunks touched
+};
+
+class Writer {
+ public:
+  /// `store` must outlive the writer.
+  Writer(client::Store* store, WriterOptions options);
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer();
+
+  /// Makes the session: three transactions. Errors: those of the store; the session may be half made. Suspends.
+  sim::Task<Status> Start();
+
+  /// Carries out one operation; at most one at a time. Never fails otherwise than by errno. Suspends.
+  sim::Task<OperationResult> Do(record::Operation operation);
+
+  /// Flushes usage about every second and sends heartbeats until Stop was called; spawn it in the caller's scope.
+  sim::Task<void> RunBackground();
+
+  /// Flushes and removes the session records. Call after the last operation; RunBackground ends within one period. Suspends.
+  sim::Task<Status> Stop();
+
+  /// Every transaction sent and not refused, background included, in order of their answers.
+  [[nodiscard]] const std::vector<DeclaredTransaction>& history() const { return history_; }
+  [[nodiscard]] uint64_t session_id() const { return session_id_; }
+  /// Write conflicts met and tried again.
+  [[nodiscard]] uint64_t conflicts() const { return conflicts_; }
+
+ private:
+  /// One operation or background step: names its transactions.
+  struct Context {
+    sim::Label label;
+    TransactionKind kind = TransactionKind::kOperation;
+    Micros invoked_us = 0;
+    uint64_t transactions_begun = 0;
+    OperationResult result;
+  };
+  template <class Arguments>
+  using Body = sim::Task<Status> (Writer::*)(Attempt* attempt, Arguments* arguments);
+
+  struct Place {  // where a path's last name stands
+    Inode parent;
+    Bytes name;                   // empty for the root
+    std::optional<Dentry> entry;  // what is there, at the time of the look-up
+  };
+  struct CreateArguments;
+  struct LinkArguments;
+  struct RemoveArguments;
+  struct RenameArguments;
+  struct WriteArguments;
+  struct TruncateArguments;
+  struct SetAttrArguments;
+  struct XattrArguments;
+  struct ListArguments;
+  struct ReadArguments;
+  struct IdArguments;
+  struct TrashArguments;
+  struct FlushArguments;
+  struct SessionArguments;
+  struct ChunkDeletionArguments;
+
+  // writer.cc: transactions, ids, sessions.
+  /// Runs `body` as one transaction with retries. Returns an errno; EIO for every failure of the store.
+  template <class Arguments>
+  sim::Task<int> Run(Context* context, TransactionKind kind, Body<Arguments> body, Arguments* arguments);
+  /// Commits one attempt; nullopt: try again.
+  sim::Task<std::optional<int>> Finish(Context* context, TransactionKind kind, std::string label, Attempt* attempt,
+                                       client::Transaction* transaction);
+  Context MakeContext(sim::Label label);
+  sim::Task<int> TakeInode(Context* context, Inode* inode);
+  sim::Task<int> TakeSlice(Context* context, uint64_t* id);
+  sim::Task<Status> IncrementCounter(Attempt* attempt, IdArguments* arguments);
+  sim::Task<Status> PutSessionRecord(Attempt* attempt, SessionArguments* arguments);
+  sim::Task<Status> RemoveSessionRecords(Attempt* attempt, SessionArguments* arguments);
+  sim::Task<int> Dispatch(Context* context, const record::Operation* operation);
+
+  // paths.cc: look-ups and the trash.
+  sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
+  /// The inode of a path that must exist.
+  sim::Task<int> ResolveExisting(Context* context, Bytes path, Dentry* entry);
+  /// Makes sure of this hour's directory; `hour` stays 0 where nothing goes to the trash.
+  sim::Task<int> EnsureTrash(Context* context, Inode parent, Inode* hour);
+  sim::Task<Status> MakeTrashDirectory(Attempt* attempt, TrashArguments* arguments);
+
+  // usage.cc
+  void AddUsage(const UsageDelta& delta);
+  sim::Task<int> Flush(Context* context);
+  sim::Task<Status> FlushCounter(Attempt* attempt, FlushArguments* arguments);
+  sim::Task<Status> FlushDirectories(Attempt* attempt, FlushArguments* arguments);
+  sim::Task<Status> RecountDirectory(Attempt* attempt, FlushArguments* arguments);
+
+  // operations_create.cc
+  sim::Task<int> CreateAt(Context* context, Bytes path, CreateArguments* arguments);
+  sim::Task<Status> CreateBody(Attempt* attempt, CreateArguments* arguments);
+  sim::Task<int> LinkAt(Context* context, Bytes from, Bytes to);
+  sim::Task<Status> LinkBody(Attempt* attempt, LinkArguments* arguments);
+
+  // operations_remove.cc
+  sim::Task<int> UnlinkAt(Context* context, Bytes path, bool skip_trash);
+  sim::Task<Status> UnlinkBody(Attempt* attempt, RemoveArguments* arguments);
+  sim::Task<int> RmdirAt(Context* context, Bytes path, bool skip_trash);
+  sim::Task<Status> RmdirBody(Attempt* attempt, RemoveArguments* arguments);
+  /// The file `entry` loses its name in `parent` (the caller writes the dentry); goes to `hour` if that is set.
+  sim::Task<Status> DropFile(Attempt* attempt, Inode parent, const Bytes* name, Dentry entry, Attr attr, Inode hour,
+                             RemoveArguments* outcome);
+  /// The empty directory `entry` loses its name; QD goes too.
+  sim::Task<Status> DropDirectory(Attempt* attempt, Inode parent, const Bytes* name, Dentry entry, Attr attr, Inode hour);
+  sim::Task<int> DeleteFileData(Context* context, Inode inode, uint64_t length);
+  sim::Task<Status> ListChunks(Attempt* attempt, ChunkDeletionArguments* arguments);
+  sim::Task<Status> DeleteChunk(Attempt* attempt, ChunkDeletionArguments* arguments);
+  sim::Task<Status> DeleteMarker(Attempt* attempt, ChunkDeletionArguments* arguments);
+
+  // operations_rename.cc
+  sim::Task<int> RenameAt(Context* context, Bytes from, Bytes to, uint32_t flags);
+  sim::Task<Status> RenameBody(Attempt* attempt, RenameArguments* arguments);
+  sim::Task<Status> RenameReplaced(Attempt* attempt, RenameArguments* arguments);
+  sim::Task<Status> MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to);
+
+  // operations_data.cc
+  sim::Task<int> WriteAt(Context* context, Bytes path, uint64_t offset, uint64_t length);
+  sim::Task<Status> WriteBody(Attempt* attempt, WriteArguments* arguments);
+  sim::Task<int> TruncateAt(Context* context, Bytes path, uint64_t length);
+  sim::Task<Status> TruncateBody(Attempt* attempt, TruncateArguments* arguments);
+  sim::Task<int> ReadAt(Context* context, Bytes path, uint64_t offset, uint64_t length);
+  sim::Task<Status> ReadBody(Attempt* attempt, ReadArguments* arguments);
+
+  // operations_attr.cc
+  sim::Task<int> SetAttrAt(Context* context, const record::SetAttr* change);
+  sim::Task<Status> SetAttrBody(Attempt* attempt, SetAttrArguments* arguments);
+  sim::Task<int> XattrAt(Context* context, Bytes path, Bytes name, std::optional<Bytes> value);
+  sim::Task<Status> XattrBody(Attempt* attempt, XattrArguments* arguments);
+  sim::Task<int> ReaddirAt(Context* context, Bytes path);
+  sim::Task<Status> ListBody(Attempt* attempt, ListArguments* arguments);
+  sim::Task<int> LookupAt(Context* context, Bytes path);
+
+  /// Parent rule: true if the parent's attribute must be written; changes its times then.
+  bool TouchParent(const Attempt& attempt, bool nlink_changed, Attr* parent) const;
+  /// False after many conflicts: then the link count of a parent is left alone.
+  [[nodiscard]] bool MayChangeNlink(const Attempt& attempt) const {
+    return options_.skip_dir_nlink_retries == 0 || attempt.retry() < options_.skip_dir_nlink_retries;
+  }
+  [[nodiscard]] int64_t WallSeconds() const { return options_.wall_ns() / 1'000'000'000; }
+
+  client::Store* store_;
+  WriterOptions options_;
+  Bytes prefix_;
+  sim::Label label_;
+
+  uint64_t session_id_ = 0;
+  bool stopped_ = false;
+  bool busy_ = false;
+  uint64_t background_steps_ = 0;
+  uint64_t conflicts_ = 0;
+  uint64_t next_inode_ = 0, end_inode_ = 0;
+  uint64_t next_slice_ = 0, end_slice_ = 0;
+  Bytes trash_hour_name_;
+  Inode trash_hour_;
+
+  int64_t pending_space_ = 0;
+  int64_t pending_inodes_ = 0;
+  std::map<Inode, DirStat> pending_directories_;
+  std::vector<DeclaredTransaction> history_;
+};
+
+/// UTC: "2026-11-22-15", as hour directories of the trash are named.
+Bytes TrashHourName(int64_t wall_ns);
+/// Name of an entry in an hour directory: "parent-inode-name", cut to 255 bytes.
+Bytes TrashEntryName(Inode parent, Inode inode, const Bytes& name);
+/// UTC in RFC 3339 with nanoseconds.
+std::string Rfc3339(int64_t wall_ns);
+/// Sets ctime; SetModified also mtime.
+void SetChanged(Attr* attr, int64_t wall_ns);
+void SetModified(Attr* attr, int64_t wall_ns);
+
+}  // namespace kvjury::juicefs
