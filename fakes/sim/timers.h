@@ -23,7 +23,11 @@ class Timers {
 
   /// Calls `callback` in `delay_us`, unless cancelled before. `name` gives the order among things of one time.
   void After(Micros delay_us, std::string_view name, std::function<void()> callback) {
-    scheduler_->After(delay_us, Hash64(name), [alive = alive_, callback = std::move(callback)]() {
+    After(delay_us, Hash64(name), std::move(callback));
+  }
+  /// The same with the order key itself, for example a label's hash.
+  void After(Micros delay_us, uint64_t order, std::function<void()> callback) {
+    scheduler_->After(delay_us, order, [alive = alive_, callback = std::move(callback)]() {
       if (*alive) {
         callback();
       }
