@@ -121,7 +121,7 @@ class Storages {
   void Add(const std::string& path, std::unique_ptr<ObjectStore> store);
   /// `local` by its path; `noop` swallows everything. The pointer lives as long as this registry.
   /// Errors: kInvalidArgument for an empty address; kUnsupported for other kinds of storage; those of the factory.
-  Result<ObjectStore*> Open(const backup::StorageBackend& backend);
+  Result<ObjectStore*> Open(const ::backup::StorageBackend& backend);
 
  private:
   Factory factory_;
@@ -130,6 +130,6 @@ class Storages {
 };
 
 /// The address of a local folder.
-backup::StorageBackend LocalStorage(const std::string& path);
+::backup::StorageBackend LocalStorage(const std::string& path);
 
 }  // namespace kvjury::objects

@@ -92,11 +92,11 @@ TEST(Storages, OneAddressIsOneStoreAndUnknownKindsAreRefused) {
   ASSERT_TRUE((*first)->Put("x", "1").ok());
   EXPECT_EQ(*storages.Open(LocalStorage("/backup")), *first);
   EXPECT_TRUE((*storages.Open(LocalStorage("/other")))->List("")->empty());
-  backup::StorageBackend s3;
+  ::backup::StorageBackend s3;
   s3.mutable_s3()->set_bucket("b");
   EXPECT_EQ(storages.Open(s3).status().code(), StatusCode::kUnsupported);
-  EXPECT_EQ(storages.Open(backup::StorageBackend()).status().code(), StatusCode::kInvalidArgument);
-  backup::StorageBackend noop;
+  EXPECT_EQ(storages.Open(::backup::StorageBackend()).status().code(), StatusCode::kInvalidArgument);
+  ::backup::StorageBackend noop;
   noop.mutable_noop();
   EXPECT_TRUE((*storages.Open(noop))->Put("x", "1").ok());
   EXPECT_EQ((*storages.Open(noop))->Get("x").status().code(), StatusCode::kNotFound);

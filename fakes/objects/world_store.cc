@@ -102,29 +102,29 @@ void Storages::Add(const std::string& path, std::unique_ptr<ObjectStore> store) 
   stores_[path] = std::move(store);
 }
 
-Result<ObjectStore*> Storages::Open(const backup::StorageBackend& backend) {
+Result<ObjectStore*> Storages::Open(const ::backup::StorageBackend& backend) {
   switch (backend.backend_case()) {
-    case backup::StorageBackend::kLocal: {
+    case ::backup::StorageBackend::kLocal: {
       std::unique_ptr<ObjectStore>& store = stores_[backend.local().path()];
       if (store == nullptr) {
         ASSIGN_OR_RETURN(store, factory_(backend.local().path()));
       }
       return store.get();
     }
-    case backup::StorageBackend::kNoop:
+    case ::backup::StorageBackend::kNoop:
       if (noop_ == nullptr) {
         noop_ = std::make_unique<NoopObjectStore>();
       }
       return noop_.get();
-    case backup::StorageBackend::BACKEND_NOT_SET:
+    case ::backup::StorageBackend::BACKEND_NOT_SET:
       return Status::InvalidArgument("a storage address without any kind of storage");
     default:
       return Status::Unsupported("only local folders and noop are served as backup storage");
   }
 }
 
-backup::StorageBackend LocalStorage(const std::string& path) {
-  backup::StorageBackend backend;
+::backup::StorageBackend LocalStorage(const std::string& path) {
+  ::backup::StorageBackend backend;
   backend.mutable_local()->set_path(path);
   return backend;
 }

@@ -46,7 +46,7 @@ KVJURY_TIKV_METHOD(kSplitRegion, "SplitRegion", SplitRegion);
 
 #undef KVJURY_TIKV_METHOD
 
-inline constexpr sim::ServerStreamMethod<backup::BackupRequest, backup::BackupResponse> kBackup{
+inline constexpr sim::ServerStreamMethod<::backup::BackupRequest, ::backup::BackupResponse> kBackup{
     "/backup.Backup/backup"};
 
 inline constexpr sim::UnaryMethod<import_sstpb::SwitchModeRequest, import_sstpb::SwitchModeResponse> kSwitchMode{

@@ -142,7 +142,7 @@ Result<OpenedSource> OpenDump(const Address& address) {
 
 void WarnOfBackup(const BackupContents& contents, std::vector<std::string>* warnings) {
   for (size_t i = 0; i < contents.unproven.size() && i < kWarningsOfAKindMax; ++i) {
-    const KeyRangeText& gap = contents.unproven[i];
+    const KeyRange& gap = contents.unproven[i];
     warnings->push_back("no file covers " + DescribeRange(gap.start, gap.end) +
                         ": whether the source was empty there cannot be told from the backup alone");
   }

@@ -34,6 +34,13 @@ Bytes SerializeBackupMeta(BackupMeta meta);
 /// As br derives it: from the name first ("default" before "write"), then from the field `cf`. Errors: kDataLoss.
 Result<ColumnFamily> FamilyOfFile(const File& file);
 
+/// [start, end) of user keys; an empty end is unbounded.
+struct KeyRange {
+  Bytes start;
+  Bytes end;
+  friend bool operator==(const KeyRange&, const KeyRange&) = default;
+};
+
 /// The files that cover one range of user keys. [start, end), raw user keys, empty = unbounded.
 struct RangeFiles {
   Bytes start;

@@ -128,14 +128,14 @@ class Reader {
                "the range " + text + " overlaps the one in front of it, which ends at " +
                    (covered_all ? "+inf" : ToHex(covered_to)));
       } else if (range.start > covered_to) {
-        contents_.unproven.push_back(KeyRangeText{covered_to, range.start});
+        contents_.unproven.push_back(KeyRange{covered_to, range.start});
       }
       covered_all = covered_all || range.end.empty();
       covered_to = std::max(covered_to, range.end);
       CheckFamilies(range);
     }
     if (!covered_all) {
-      contents_.unproven.push_back(KeyRangeText{covered_to, {}});
+      contents_.unproven.push_back(KeyRange{covered_to, {}});
     }
   }
 

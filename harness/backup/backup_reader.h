@@ -52,12 +52,6 @@ struct RuleResult {
   uint64_t findings = 0;
 };
 
-struct KeyRangeText {
-  Bytes start;
-  Bytes end;
-  friend bool operator==(const KeyRangeText&, const KeyRangeText&) = default;
-};
-
 /// One visible pair's version, for those who compare more than values.
 struct VersionInfo {
   Timestamp start_ts;
@@ -75,7 +69,7 @@ struct BackupContents {
   std::array<RuleResult, kRuleCount> rules;  // by rule
   std::vector<record::Finding> findings;  // lost_at FILES
   /// Ranges that no file covers.
-  std::vector<KeyRangeText> unproven;
+  std::vector<KeyRange> unproven;
   /// Things that are legal and hurt later, one sentence each.
   std::vector<std::string> hazards;
   Timestamp commit_ts_max;

@@ -102,13 +102,13 @@ TEST(BackupReader, TheSilentlyEmptyBackupHoldsNothingAndProvesNothing) {
   EXPECT_TRUE(contents.intact());
   EXPECT_TRUE(contents.pairs.empty());
   EXPECT_EQ(contents.files_read, 0U);
-  EXPECT_EQ(contents.unproven, (std::vector<KeyRangeText>{{"", ""}}));
+  EXPECT_EQ(contents.unproven, (std::vector<KeyRange>{{"", ""}}));
 }
 
 TEST(BackupReader, GapsBetweenRangesAreUnprovenAndNoDamage) {
   const std::unique_ptr<MemoryObjectStore> store = LoadRecordedBackup("quiet");
   const BackupContents contents = ReadBackup(store.get()).value();
-  const std::vector<KeyRangeText> gaps = {{"", Bytes("r\0\0\x01", 4)}, {Bytes("x\0\0\0", 4), ""}};
+  const std::vector<KeyRange> gaps = {{"", Bytes("r\0\0\x01", 4)}, {Bytes("x\0\0\0", 4), ""}};
   EXPECT_EQ(contents.unproven, gaps);
 }
 
