@@ -96,13 +96,7 @@ FaultPlan::MessageFate FaultPlan::At(const FaultSite& site) {
     for (const record::Fault& fault : planned.faults) {
       Apply(fault, site, &fate);
     }
-    if (planned.delay_us > 0) {
-      fate.delay_us += planned.delay_us;
-      record::Nudge nudge;
-      nudge.set_at(planned.label);
-      nudge.set_delay_us(planned.delay_us);
-      fired_nudges_.push_back(nudge);
-    }
+    fate.delay_us += FireNudge(planned.label, planned.delay_us);
   }
   if (exploring_) {
     DrawAt(site, &fate);
@@ -167,19 +161,45 @@ std::optional<record::Fault> FaultPlan::DrawFault(RandomStream* random, const Fa
   return fault;
 }
 
+Micros FaultPlan::DelayAt(const Label& label) {
+  if (healed_) {
+    return 0;
+  }
+  Micros delay_us = 0;
+  if (auto found = planned_.find(label.hash()); found != planned_.end()) {
+    found->second.fired = true;
+    delay_us += FireNudge(found->second.label, found->second.delay_us);
+  }
+  if (exploring_) {
+    RandomStream random(Mix64(explore_.seed(), label.hash()));
+    delay_us += DrawNudge(&random, label);
+  }
+  return delay_us;
+}
+
+Micros FaultPlan::FireNudge(const std::string& label, Micros delay_us) {
+  if (delay_us > 0) {
+    record::Nudge nudge;
+    nudge.set_at(label);
+    nudge.set_delay_us(delay_us);
+    fired_nudges_.push_back(std::move(nudge));
+  }
+  return delay_us;
+}
+
+Micros FaultPlan::DrawNudge(RandomStream* random, const Label& label) {
+  if (!random->Chance(explore_.nudge_ppm())) {
+    return 0;
+  }
+  const Micros delay_us_max = explore_.delay_us_max() > 0 ? explore_.delay_us_max() : kDrawnDelayUsMax;
+  const Micros delay_us = random->Between(1, delay_us_max);
+  return FireNudge(label.text(), delay_us);
+}
+
 void FaultPlan::DrawAt(const FaultSite& site, MessageFate* fate) {
   RandomStream random(Mix64(explore_.seed(), site.label.hash()));
-  const bool nudged = random.Chance(explore_.nudge_ppm());
+  fate->delay_us += DrawNudge(&random, site.label);
   const bool faulty = random.Chance(explore_.fault_ppm());
-  if (nudged) {
-    const Micros delay_us_max = explore_.delay_us_max() > 0 ? explore_.delay_us_max() : kDrawnDelayUsMax;
-    const Micros delay_us = random.Between(1, delay_us_max);
-    fate->delay_us += delay_us;
-    record::Nudge nudge;
-    nudge.set_at(site.label.text());
-    nudge.set_delay_us(delay_us);
-    fired_nudges_.push_back(nudge);
-  }
   const uint32_t count_max = explore_.fault_count_max() > 0 ? explore_.fault_count_max() : kDrawnFaultsMax;
   if (faulty && fired_faults_.size() < count_max) {
     if (auto fault = DrawFault(&random, site)) {

@@ -62,6 +62,9 @@ class FaultPlan {
   /// Called once for every labelled message and step; carries out what hangs on it and returns what is left to the caller.
   MessageFate At(const FaultSite& site);
 
+  /// The same for a step that can only be slow (a replication): its nudge, no faults. 0 for most labels.
+  Micros DelayAt(const Label& label);
+
   /// From now on nothing is drawn and no explicit fault fires: the healing phase.
   void Heal() { healed_ = true; }
   [[nodiscard]] bool healed() const { return healed_; }
@@ -82,6 +85,8 @@ class FaultPlan {
     bool fired = false;
   };
   void Apply(const record::Fault& fault, const FaultSite& site, MessageFate* fate);
+  Micros FireNudge(const std::string& label, Micros delay_us);
+  Micros DrawNudge(RandomStream* random, const Label& label);
   void DrawAt(const FaultSite& site, MessageFate* fate);
   std::optional<record::Fault> DrawFault(RandomStream* random, const FaultSite& site) const;
 

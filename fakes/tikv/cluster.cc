@@ -211,7 +211,9 @@ sim::Task<ProposalEnd> Cluster::Propose(RegionId region, StoreId store, sim::Lab
       }
     });
   }
-  sim::Task<ProposalEnd> proposing = raft_->Propose(region, store, label.hash(), std::move(apply));
+  // Replication can be slow; the memory locks of async commit stand that long.
+  const Micros slow_us = world_->faults().DelayAt(label / "replicate");
+  sim::Task<ProposalEnd> proposing = raft_->Propose(region, store, label.hash(), slow_us, std::move(apply));
   const ProposalEnd end = co_await std::move(proposing);
   co_return end;
 }

@@ -59,15 +59,15 @@ uint64_t RaftGroups::Term(RegionId region) const { return At(region).term; }
 
 // --- proposals ---
 
-sim::Task<ProposalEnd> RaftGroups::Propose(RegionId region, StoreId leader, uint64_t order, std::function<void()> apply) {
+sim::Task<ProposalEnd> RaftGroups::Propose(RegionId region, StoreId leader, uint64_t order, Micros slow_us, std::function<void()> apply) {
   Group& group = At(region);
   CHECK(group.leader == leader) << "only the leader proposes";
   auto proposal = std::make_shared<Proposal>(&world_->scheduler(), order);
   proposal->version = regions_->Find(region)->version;
-  proposal->ready_us = now_us() + options_.commit_us;
+  proposal->ready_us = now_us() + options_.commit_us + slow_us;
   proposal->apply = std::move(apply);
   group.pending.push_back(proposal);
-  timers_.After(options_.commit_us, order, [this, region]() { TryCommit(region); });
+  timers_.After(options_.commit_us + slow_us, order, [this, region]() { TryCommit(region); });
   const ProposalEnd end = co_await proposal->end;
   co_return end;
 }

@@ -70,9 +70,10 @@ class RaftGroups {
   /// The engine's position that corresponds to AppliedIndex: what a read on that replica would see.
   [[nodiscard]] uint64_t AppliedSequence(RegionId region, StoreId store) const;
 
-  /// Proposes on the region's leader, which must be `leader`. `apply` runs when the proposal is committed and the region's
+  /// Proposes on the region's leader, which must be `leader`; replication takes `slow_us` longer than usual. `apply` runs when the proposal is committed and the region's
   /// version is still what it was; it must not suspend. Suspends until the proposal has ended.
-  sim::Task<ProposalEnd> Propose(RegionId region, StoreId leader, uint64_t order, std::function<void()> apply);
+  sim::Task<ProposalEnd> Propose(RegionId region, StoreId leader, uint64_t order, Micros slow_us,
+                                 std::function<void()> apply);
 
   /// The whole log goes to `to`, which leads at once. False if it cannot: no such peer, dead, or it leads already.
   bool Transfer(RegionId region, StoreId to);

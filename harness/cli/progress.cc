@@ -10,15 +10,15 @@ namespace {
 
 constexpr uint64_t kBarWidth = 24;
 
-int64_t SteadyMs() {
+}  // namespace
+
+int64_t SteadyNowMs() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-}  // namespace
-
 Progress::Progress(Terminal* terminal, std::string what, uint64_t total, NowMs now_ms)
-    : terminal_(terminal), what_(std::move(what)), total_(total), now_ms_(now_ms ? std::move(now_ms) : NowMs(SteadyMs)) {
+    : terminal_(terminal), what_(std::move(what)), total_(total), now_ms_(now_ms ? std::move(now_ms) : NowMs(SteadyNowMs)) {
   begin_ms_ = now_ms_();
   drawn_ms_ = begin_ms_;
 }

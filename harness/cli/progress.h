@@ -10,6 +10,9 @@
 
 namespace kvjury::cli {
 
+/// The steady clock, milliseconds.
+int64_t SteadyNowMs();
+
 class Progress {
  public:
   using NowMs = std::function<int64_t()>;

@@ -55,6 +55,10 @@ Status FlushOut(Terminal* terminal);
 
 // The verbs, each in NAME_verb.cc.
 std::unique_ptr<Verb> MakeListVerb();
+std::unique_ptr<Verb> MakeReplayVerb();
+std::unique_ptr<Verb> MakeRunVerb();
+std::unique_ptr<Verb> MakeSelftestVerb();
+std::unique_ptr<Verb> MakeSoakVerb();
 std::unique_ptr<Verb> MakeViewVerb();
 
 }  // namespace kvjury::cli

@@ -4,6 +4,10 @@ namespace kvjury::cli {
 
 std::vector<std::unique_ptr<Verb>> MakeVerbs() {
   std::vector<std::unique_ptr<Verb>> verbs;
+  verbs.push_back(MakeRunVerb());
+  verbs.push_back(MakeReplayVerb());
+  verbs.push_back(MakeSelftestVerb());
+  verbs.push_back(MakeSoakVerb());
   verbs.push_back(MakeViewVerb());
   verbs.push_back(MakeListVerb());
   return verbs;

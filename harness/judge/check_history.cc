@@ -80,19 +80,20 @@ void CheckNothingLater(const Evidence& evidence, Recorder* recorder) {
   }
 }
 
-// What was acknowledged before the tool asked for its timestamp committed below it.
+// What was acknowledged is committed, and below the cut if that was before the tool asked for its timestamp.
 void CheckAcknowledged(const Evidence& evidence, Recorder* recorder) {
   for (const DeclaredTransaction& transaction : evidence.transactions) {
     recorder->Count();
-    if (!transaction.acknowledged || transaction.acknowledged_us >= evidence.cut_us) {
+    const bool lost = transaction.acknowledged && !transaction.committed;
+    const bool late = transaction.acknowledged && transaction.acknowledged_us < evidence.cut_us &&
+                      transaction.commit_ts > evidence.cut;
+    if (!lost && !late) {
       continue;
     }
-    if (transaction.committed && transaction.commit_ts <= evidence.cut) {
-      continue;
-    }
-    record::Finding* finding = recorder->Add(
-        "acknowledged-after-cut", transaction.label + " was acknowledged before the cut was taken but " +
-                                      (transaction.committed ? "committed above it" : "was never committed"));
+    record::Finding* finding =
+        lost ? recorder->Add("acknowledged-and-lost", transaction.label + " was acknowledged and is not committed")
+             : recorder->Add("acknowledged-after-cut", transaction.label +
+                                                           " was acknowledged before the cut was taken but committed above it");
     finding->set_written_by(transaction.label);
     finding->set_expected_ts(transaction.commit_ts.value());
     finding->set_lost_at(record::LOST_AT_SOURCE);

@@ -1,0 +1,227 @@
+#include "harness/explore/case_shape.h"
+
+#include <algorithm>
+
+#include "harness/juicefs/operation_mix.h"
+
+namespace kvjury::explore {
+
+namespace {
+
+constexpr int64_t kClockLagMsMax = 3'600'000;
+
+void DrawTrigger(RandomStream* random, record::Trigger* trigger) {
+  const uint64_t which = random->Below(5);
+  switch (which) {
+    case 0:
+      trigger->set_target_clock_lag_ms(random->Between(1, kClockLagMsMax));
+      break;
+    case 1:
+      trigger->set_target_tombstones(static_cast<uint32_t>(random->Between(1, 20)));
+      break;
+    case 2:
+      trigger->set_swapped_files(1);
+      break;
+    case 3:
+      trigger->set_empty_key_region(true);
+      break;
+    default:
+      trigger->set_orphan_locks(static_cast<uint32_t>(random->Between(1, 6)));
+      break;
+  }
+}
+
+}  // namespace
+
+CaseShape DrawShape(RandomStream* random, Trouble trouble) {
+  static const std::vector<uint32_t> kStores = {1, 3, 3, 3, 5};
+  CaseShape shape;
+  shape.seed = random->Next();
+  shape.stores = random->Pick(kStores);
+  shape.target_stores = random->Pick(kStores);
+  shape.regions = static_cast<uint32_t>(random->Between(1, 12));
+  shape.writers = static_cast<uint32_t>(random->Between(1, 5));
+  shape.operations_per_writer = static_cast<uint32_t>(random->Between(2, 24));
+  shape.volume_name = random->Below(4) == 0 ? "zz" : "vol";
+  shape.directories = static_cast<uint32_t>(random->Between(0, 6));
+  shape.files = static_cast<uint32_t>(random->Between(0, 30));
+  shape.trash_days = static_cast<uint32_t>(random->Below(2));
+  shape.nudge_ppm = random->Below(3) == 0 ? 0 : static_cast<uint32_t>(random->Between(1'000, 150'000));
+  shape.delay_us_max = random->Between(500, 50'000);
+  shape.think_us = random->Between(0, 10'000);
+  shape.memory_sst = random->Below(10) != 0;
+  shape.sst_bytes_max = random->Below(4) == 0 ? static_cast<uint64_t>(random->Between(512, 8192)) : 0;
+  shape.backup_after_permille = static_cast<uint32_t>(random->Between(0, 900));
+  const bool faults = trouble == Trouble::kFaults || trouble == Trouble::kAll;
+  if (faults) {
+    shape.fault_ppm = static_cast<uint32_t>(random->Between(500, 12'000));
+  }
+  const bool triggers = trouble == Trouble::kTriggers || (trouble == Trouble::kAll && random->Below(2) == 0);
+  if (triggers) {
+    DrawTrigger(random, &shape.trigger);
+  }
+  return shape;
+}
+
+CaseShape MainJobShape(uint64_t seed) {
+  CaseShape shape;
+  shape.seed = RandomStream(seed, "main-job").Next();
+  shape.regions = 12;
+  shape.writers = 4;
+  shape.operations_per_writer = 100;
+  shape.fault_ppm = 8'000;
+  shape.nudge_ppm = 20'000;
+  shape.memory_sst = false;
+  return shape;
+}
+
+void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
+  shape->directories = std::max(shape->directories, 2u);
+  shape->files = std::max(shape->files, 8u);
+  switch (bug) {
+    case sim::Bug::kEmptyTreeReadsAsComplete:
+    case sim::Bug::kTwoTimestampsOneBackup:
+      // A first round in which every range is answered with an error, or some are.
+      shape->regions = static_cast<uint32_t>(random->Between(1, 3));
+      shape->fault_ppm = 60'000;
+      break;
+    case sim::Bug::kMaxTsNotPushed:
+    case sim::Bug::kMemoryLockUnseen:
+      // Commits of one phase in flight while the snapshot is taken.
+      shape->writers = 5;
+      shape->operations_per_writer = 40;
+      shape->think_us = 0;
+      shape->nudge_ppm = 100'000;
+      shape->backup_after_permille = static_cast<uint32_t>(random->Between(100, 600));
+      break;
+    case sim::Bug::kOneKeyOfAPair:
+      shape->writers = 4;
+      shape->operations_per_writer = 30;
+      shape->think_us = 0;
+      shape->trigger.set_orphan_locks(static_cast<uint32_t>(random->Between(2, 8)));
+      break;
+    case sim::Bug::kLastRegionEmptyEndKey:
+      shape->volume_name = "zz";
+      break;
+    case sim::Bug::kEncodedEmptyBoundary:
+      shape->trigger.set_empty_key_region(true);
+      break;
+    case sim::Bug::kValueOrCommitFamilyMissing:
+      // Values above 255 bytes live in the default column family.
+      shape->files = std::max(shape->files, 20u);
+      shape->operations_per_writer = std::max(shape->operations_per_writer, 20u);
+      break;
+    case sim::Bug::kRightNameWrongFile:
+      shape->regions = std::max(shape->regions, 4u);
+      shape->trigger.set_swapped_files(1);
+      break;
+    case sim::Bug::kNewerTombstoneHidesRestore:
+      shape->trigger.set_target_tombstones(static_cast<uint32_t>(random->Between(3, 30)));
+      break;
+    case sim::Bug::kTargetClockBehind:
+      shape->trigger.set_target_clock_lag_ms(random->Between(60'000, kClockLagMsMax));
+      break;
+    case sim::Bug::kSplitKeysUnencoded:
+      shape->regions = std::max(shape->regions, 3u);
+      break;
+  }
+}
+
+namespace {
+
+constexpr uint32_t kToolRetries = 1;
+
+// Everything but the volume and the operations.
+record::Case Frame(const CaseShape& shape) {
+  record::Case c;
+  c.set_name("drawn-" + std::to_string(shape.seed));
+  c.mutable_cluster()->set_stores(shape.stores);
+  c.mutable_cluster()->set_target_stores(shape.target_stores);
+  c.mutable_cluster()->set_regions(shape.regions);
+  c.mutable_tool()->set_model("reference");
+  c.mutable_tool()->set_memory_sst(shape.memory_sst);
+  c.mutable_tool()->set_retries(kToolRetries);
+  c.mutable_tool()->set_sst_bytes_max(shape.sst_bytes_max);
+  if (shape.trigger.ByteSizeLong() > 0) {
+    *c.mutable_trigger() = shape.trigger;
+  }
+  if (shape.fault_ppm > 0 || shape.nudge_ppm > 0) {
+    c.mutable_explore()->set_seed(shape.seed);
+    c.mutable_explore()->set_fault_ppm(shape.fault_ppm);
+    c.mutable_explore()->set_nudge_ppm(shape.nudge_ppm);
+    c.mutable_explore()->set_delay_us_max(shape.delay_us_max);
+  }
+  return c;
+}
+
+// What writers know of the volume when they begin: everything outside the trash.
+juicefs::PathPicture PictureOf(const juicefs::View& view) {
+  constexpr uint32_t kTypeBits = 0170000;
+  constexpr uint32_t kDirectory = 0040000;
+  constexpr uint32_t kRegular = 0100000;
+  juicefs::PathPicture there;
+  for (const auto& [path, entry] : view.entries) {
+    if (path == "." || path.rfind(juicefs::kTrashName, 0) == 0) {
+      continue;
+    }
+    if ((entry.mode & kTypeBits) == kDirectory) {
+      there.directories.push_back(path);
+    } else if ((entry.mode & kTypeBits) == kRegular) {
+      there.files.push_back(path);
+    }
+  }
+  return there;
+}
+
+void AddWriters(const CaseShape& shape, const juicefs::PathPicture& there, record::Case* c) {
+  for (uint32_t id = 1; id <= shape.writers; ++id) {
+    RandomStream random = RandomStream(shape.seed, "operations").Fork(std::to_string(id));
+    juicefs::MixOptions options;
+    options.writer = id;
+    options.operations = shape.operations_per_writer;
+    juicefs::PathPicture picture = there;
+    record::Writer* writer = c->add_writers();
+    writer->set_id(id);
+    writer->set_think_us(shape.think_us);
+    for (record::Operation& operation : juicefs::DrawOperations(&random, options, &picture)) {
+      *writer->add_op() = std::move(operation);
+    }
+  }
+  // The backup waits for one writer; the others stand where they stand.
+  const uint32_t after = 1 + shape.operations_per_writer * shape.backup_after_permille / 1000;
+  c->mutable_backup()->set_after("w1/op" + std::to_string(std::min(after, shape.operations_per_writer)));
+}
+
+}  // namespace
+
+Result<record::Case> MakeCase(const CaseShape& shape, VolumeLibrary* volumes) {
+  record::Case c = Frame(shape);
+  if (shape.volume_address.empty()) {
+    c.mutable_volume()->mutable_generate()->set_directories(shape.directories);
+    c.mutable_volume()->mutable_generate()->set_files(shape.files);
+    c.mutable_volume()->mutable_generate()->set_seed(shape.seed);
+    c.mutable_volume()->set_trash_days(shape.trash_days);
+    c.mutable_volume()->set_name(shape.volume_name);
+  } else {
+    c.mutable_volume()->set_address(shape.volume_address);
+  }
+  ASSIGN_OR_RETURN(std::shared_ptr<const LoadedVolume> volume, volumes->Load(c.volume()));
+  AddWriters(shape, PictureOf(volume->view), &c);
+  return c;
+}
+
+std::vector<std::string> ClassesOf(const CaseShape& shape) {
+  std::vector<std::string> classes;
+  classes.push_back(shape.fault_ppm > 0 ? "faults" : "no faults");
+  classes.push_back(shape.nudge_ppm > 0 ? "nudges" : "no nudges");
+  classes.push_back(shape.trigger.ByteSizeLong() > 0 ? "trigger" : "no trigger");
+  classes.push_back(shape.stores == 1 ? "one store" : "several stores");
+  classes.push_back(shape.regions == 1 ? "one region" : "several regions");
+  classes.push_back(shape.writers == 1 ? "one writer" : "several writers");
+  classes.push_back(shape.trash_days > 0 ? "trash" : "no trash");
+  classes.push_back(shape.volume_name > "x" ? "in the last region" : "in middle regions");
+  classes.push_back(shape.memory_sst ? "memory files" : "real files");
+  return classes;
+}
+
+}  // namespace kvjury::explore

@@ -1,0 +1,68 @@
+// CaseShape: the handful of numbers that a drawn case is made from, and the drawing itself.
+//
+// A shape is what properties and the self-test draw; MakeCase turns it into a whole case, as a pure function: topology,
+// volume, writers with their operations, tool, faults and nudges (as drawing rules that hang on labels) and triggers.
+// Units: parts per million, virtual microseconds, counts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fakes/base/random.h"
+#include "fakes/base/status.h"
+#include "fakes/sim/planted_bugs.h"
+#include "harness/explore/volume_library.h"
+#include "proto/kvjury/case.pb.h"
+
+namespace kvjury::explore {
+
+/// Which kinds of trouble a drawn case may have.
+enum class Trouble {
+  kNone,      // no fault, no trigger: only nudges (delays), which every network has
+  kFaults,    // drawn faults
+  kTriggers,  // world conditions that planted bugs need, guards in place
+  kAll,
+};
+
+struct CaseShape {
+  uint64_t seed = 0;
+  uint32_t stores = 3;
+  uint32_t target_stores = 3;
+  uint32_t regions = 4;
+  uint32_t writers = 2;
+  uint32_t operations_per_writer = 10;
+  /// Where the volume comes from; empty: one is made from the numbers below.
+  std::string volume_address;
+  /// The name decides where the volume lies among the regions; behind "x" it is in the last one.
+  std::string volume_name = "vol";
+  uint32_t directories = 4;
+  uint32_t files = 12;
+  uint32_t trash_days = 1;
+  uint32_t fault_ppm = 0;
+  uint32_t nudge_ppm = 0;
+  int64_t delay_us_max = 20'000;
+  int64_t think_us = 2'000;
+  bool memory_sst = true;
+  uint64_t sst_bytes_max = 0;
+  /// Share of the operations that are over when the backup starts, in parts per thousand.
+  uint32_t backup_after_permille = 300;
+  record::Trigger trigger;
+};
+
+/// Draws a shape. The seed of the shape is drawn too, so that shapes of one stream differ in everything.
+CaseShape DrawShape(RandomStream* random, Trouble trouble);
+
+/// The main job on a real volume: several clients, hundreds of operations, many regions, faults and nudges, real files.
+CaseShape MainJobShape(uint64_t seed);
+
+/// Adds what `bug` needs to matter to a drawn shape: its trigger, or the traffic that meets its window.
+void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape);
+
+/// The case of a shape. The writers' operations are drawn with the volume's view (at its start) in mind.
+/// Errors: those of loading the volume.
+Result<record::Case> MakeCase(const CaseShape& shape, VolumeLibrary* volumes);
+
+/// Words for the classification of a case: "faults", "one store", "trash", "empty volume" ...
+std::vector<std::string> ClassesOf(const CaseShape& shape);
+
+}  // namespace kvjury::explore

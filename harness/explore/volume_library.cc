@@ -1,0 +1,78 @@
+#include "harness/explore/volume_library.h"
+
+#include <algorithm>
+
+#include "harness/backup/address.h"
+#include "harness/juicefs/format_volume.h"
+
+namespace kvjury::explore {
+
+namespace {
+
+constexpr char kNameByDefault[] = "vol";
+
+int64_t NewestMs(const juicefs::VolumeImage& image) {
+  int64_t newest_s = 0;
+  for (const auto& [inode, attr] : image.inodes) {
+    newest_s = std::max({newest_s, attr.atime_s, attr.mtime_s, attr.ctime_s});
+  }
+  return newest_s * 1000;
+}
+
+Result<juicefs::KeyValues> ReadPairs(const record::Volume& volume, std::string* name) {
+  ASSIGN_OR_RETURN(backup::OpenedSource source, backup::OpenAddress(volume.address()));
+  if (source.content == backup::OpenedSource::Content::kViews) {
+    return Status::Unsupported(volume.address() + ": a dump holds no records to start a cluster from");
+  }
+  if (source.volume_names.empty()) {
+    return Status::InvalidArgument(volume.address() + ": holds no volume");
+  }
+  if (source.volume_names.size() > 1) {
+    return Status::InvalidArgument(volume.address() + ": holds several volumes; name one with #VOLUME");
+  }
+  if (source.backup.has_value() && !source.backup->intact()) {
+    return Status::DataLoss(volume.address() + ": " + source.backup->findings.front().message());
+  }
+  if (!source.volume_names.front().empty()) {
+    *name = source.volume_names.front();
+  }
+  return source.PairsOf(source.volume_names.front());
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const LoadedVolume>> VolumeLibrary::Load(const record::Volume& volume) {
+  const std::string description = volume.SerializeAsString();
+  if (auto found = by_description_.find(description); found != by_description_.end()) {
+    return found->second;
+  }
+  auto loaded = std::make_shared<LoadedVolume>();
+  loaded->name = volume.name().empty() ? kNameByDefault : volume.name();
+  if (volume.from_case() == record::Volume::kAddress) {
+    ASSIGN_OR_RETURN(loaded->pairs, ReadPairs(volume, &loaded->name));
+  } else {
+    juicefs::GenerateOptions options;
+    options.volume_name = loaded->name;
+    options.directories = volume.generate().directories();
+    options.files = volume.generate().files();
+    options.seed = volume.generate().seed();
+    options.trash_days = volume.trash_days();
+    loaded->pairs = juicefs::GenerateVolume(options);
+  }
+  loaded->image = juicefs::BuildImage(loaded->pairs);
+  Result<juicefs::View> view = juicefs::BuildView(loaded->image);
+  if (!view.ok()) {
+    return view.status().WithContext(volume.address());
+  }
+  loaded->view = *std::move(view);
+  loaded->trash_days = static_cast<uint32_t>(loaded->image.setting->format.trash_days);
+  loaded->newest_ms = NewestMs(loaded->image);
+  std::shared_ptr<const LoadedVolume> kept = std::move(loaded);
+  if (by_description_.size() >= kVolumesKeptMax) {
+    by_description_.erase(by_description_.begin());
+  }
+  by_description_[description] = kept;
+  return kept;
+}
+
+}  // namespace kvjury::explore

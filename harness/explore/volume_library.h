@@ -1,0 +1,41 @@
+// VolumeLibrary: volumes that cases start from, read or generated once and shared by all cases of a process.
+//
+// Addresses are opened read-only. A generated volume is a pure function of its description.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "fakes/base/status.h"
+#include "harness/juicefs/image.h"
+#include "harness/juicefs/view.h"
+#include "harness/juicefs/volumes.h"
+#include "proto/kvjury/case.pb.h"
+
+namespace kvjury::explore {
+
+struct LoadedVolume {
+  std::string name;
+  /// Keys without the volume's prefix.
+  juicefs::KeyValues pairs;
+  juicefs::VolumeImage image;
+  juicefs::View view;
+  uint32_t trash_days = 0;
+  /// The newest time stored anywhere in the volume, milliseconds since the epoch.
+  int64_t newest_ms = 0;
+};
+
+/// Volumes kept for further cases of a process.
+inline constexpr size_t kVolumesKeptMax = 16;
+
+class VolumeLibrary {
+ public:
+  /// Errors: those of opening an address; kInvalidArgument for a source that holds no volume or several without a name.
+  Result<std::shared_ptr<const LoadedVolume>> Load(const record::Volume& volume);
+
+ private:
+  std::map<std::string, std::shared_ptr<const LoadedVolume>> by_description_;
+};
+
+}  // namespace kvjury::explore
