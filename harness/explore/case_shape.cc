@@ -67,8 +67,9 @@ CaseShape MainJobShape(uint64_t seed) {
   CaseShape shape;
   shape.seed = RandomStream(seed, "main-job").Next();
   shape.regions = 12;
-  shape.writers = 4;
-  shape.operations_per_writer = 100;
+  shape.writers = 5;
+  shape.operations_per_writer = 120;
+  shape.think_us = 0;
   shape.fault_ppm = 8'000;
   shape.nudge_ppm = 20'000;
   shape.memory_sst = false;

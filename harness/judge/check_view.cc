@@ -72,6 +72,7 @@ Checked CheckTree(const Evidence& evidence) {
   model_options.compare_statfs = false;
   const juicefs::ViewDiff by_model = juicefs::DiffViews(*evidence.model_view, *source, model_options);
   recorder.Count(by_model.entries_compared);
+  recorder.CountFields(by_model.fields_compared);
   AddDifferences(evidence, by_model, "the model", "the source at the cut", record::LOST_AT_SOURCE, &recorder);
 
   if (!evidence.target_image.has_value()) {
@@ -85,6 +86,7 @@ Checked CheckTree(const Evidence& evidence) {
   }
   const juicefs::ViewDiff by_target = juicefs::DiffViews(*source, *target);
   recorder.Count(by_target.entries_compared);
+  recorder.CountFields(by_target.fields_compared);
   AddDifferences(evidence, by_target, "the source at the cut", "the target", record::LOST_AT_UNKNOWN, &recorder);
   return recorder.Take();
 }

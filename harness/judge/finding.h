@@ -27,6 +27,7 @@ class Recorder {
     checked_.result.set_unit(std::move(unit));
   }
   void Count(uint64_t more = 1) { checked_.result.set_counted(checked_.result.counted() + more); }
+  void CountFields(uint64_t more) { checked_.result.set_fields(checked_.result.fields() + more); }
   void Unproven(std::string why) {
     if (checked_.result.unproven().empty()) {
       checked_.result.set_unproven(std::move(why));

@@ -84,6 +84,7 @@ record::Scope ScopeOf(const std::vector<record::CheckResult>& checks) {
       scope.set_keys_compared(result.counted());
     } else if (result.check() == "TREE") {
       scope.set_entries_compared(result.counted());
+      scope.set_fields_compared(result.fields());
     } else if (result.check() == "FILE") {
       scope.set_files_checked(result.counted());
     } else if (result.check() == "COVER") {
@@ -139,6 +140,10 @@ Judgement Judge(const Evidence& evidence) {
   FillInLostAt(evidence, &judgement.findings);
   judgement.scope = ScopeOf(judgement.checks);
   judgement.outcome = OutcomeOf(evidence, judgement);
+  if (judgement.outcome == record::HONEST_FAILURE) {
+    // Half-done work of a tool that says so is no finding; the counts of the checks stay.
+    judgement.findings.clear();
+  }
   judgement.false_success = judgement.outcome == record::DIFFERENT && evidence.claim.success;
   std::stable_sort(judgement.findings.begin(), judgement.findings.end(),
                    [](const record::Finding& a, const record::Finding& b) { return LayerRank(a) < LayerRank(b); });
