@@ -90,7 +90,8 @@ CaseSession::CaseSession(SessionOptions options, Terminal* terminal, reports::Ru
     : options_(std::move(options)),
       terminal_(terminal),
       folder_(std::move(folder)),
-      report_(reports::RunInfo{options_.verb, kVersion, options_.seed, options_.replay_command, false}) {}
+      report_(reports::RunInfo{options_.verb, kVersion, options_.seed, options_.replay_command, false}),
+      volumes_(kSourceFolder) {}
 
 Result<std::unique_ptr<CaseSession>> CaseSession::Open(SessionOptions options, Terminal* terminal) {
   ASSIGN_OR_RETURN(reports::RunFolder folder, reports::RunFolder::Open(options.out));

@@ -1,6 +1,7 @@
 #include "harness/explore/volume_library.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "harness/backup/address.h"
 #include "harness/juicefs/format_volume.h"
@@ -19,8 +20,27 @@ int64_t NewestMs(const juicefs::VolumeImage& image) {
   return newest_s * 1000;
 }
 
-Result<juicefs::KeyValues> ReadPairs(const record::Volume& volume, std::string* name) {
-  ASSIGN_OR_RETURN(backup::OpenedSource source, backup::OpenAddress(volume.address()));
+// The address to open: `text`, or the same below `second_folder` when only that exists.
+Result<std::string> FindAddress(const std::string& text, const std::string& second_folder) {
+  ASSIGN_OR_RETURN(backup::Address address, backup::ParseAddress(text));
+  const std::filesystem::path path(address.path);
+  const std::filesystem::path second = std::filesystem::path(second_folder) / path;
+  std::error_code error;
+  if (second_folder.empty() || path.is_absolute() || std::filesystem::exists(path, error) ||
+      !std::filesystem::exists(second, error)) {
+    return text;
+  }
+  std::string escaped;
+  for (const char c : second_folder) {
+    escaped += c == '%' ? "%25" : c == '#' ? "%23" : std::string(1, c);
+  }
+  const size_t path_at = text.find("://") + 3;
+  return text.substr(0, path_at) + escaped + "/" + text.substr(path_at);
+}
+
+Result<juicefs::KeyValues> ReadPairs(const record::Volume& volume, const std::string& second_folder, std::string* name) {
+  ASSIGN_OR_RETURN(std::string found, FindAddress(volume.address(), second_folder));
+  ASSIGN_OR_RETURN(backup::OpenedSource source, backup::OpenAddress(found));
   if (source.content == backup::OpenedSource::Content::kViews) {
     return Status::Unsupported(volume.address() + ": a dump holds no records to start a cluster from");
   }
@@ -49,7 +69,7 @@ Result<std::shared_ptr<const LoadedVolume>> VolumeLibrary::Load(const record::Vo
   auto loaded = std::make_shared<LoadedVolume>();
   loaded->name = volume.name().empty() ? kNameByDefault : volume.name();
   if (volume.from_case() == record::Volume::kAddress) {
-    ASSIGN_OR_RETURN(loaded->pairs, ReadPairs(volume, &loaded->name));
+    ASSIGN_OR_RETURN(loaded->pairs, ReadPairs(volume, second_folder_, &loaded->name));
   } else {
     juicefs::GenerateOptions options;
     options.volume_name = loaded->name;

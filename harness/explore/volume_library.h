@@ -1,6 +1,7 @@
 // VolumeLibrary: volumes that cases start from, read or generated once and shared by all cases of a process.
 //
-// Addresses are opened read-only. A generated volume is a pure function of its description.
+// Addresses are opened read-only; a relative path that does not exist in the working directory is looked for in a second
+// folder, so that a case that names a bundled volume runs from anywhere. A generated volume is a pure function of its description.
 #pragma once
 
 #include <map>
@@ -31,10 +32,14 @@ inline constexpr size_t kVolumesKeptMax = 16;
 
 class VolumeLibrary {
  public:
+  /// `second_folder`: where relative addresses are looked for next; empty: only in the working directory.
+  explicit VolumeLibrary(std::string second_folder = "") : second_folder_(std::move(second_folder)) {}
+
   /// Errors: those of opening an address; kInvalidArgument for a source that holds no volume or several without a name.
   Result<std::shared_ptr<const LoadedVolume>> Load(const record::Volume& volume);
 
  private:
+  std::string second_folder_;
   std::map<std::string, std::shared_ptr<const LoadedVolume>> by_description_;
 };
 
