@@ -7,6 +7,7 @@
 #   kvjury_bench(NAME sim_bench SRCS clock_bench.cc DEPS kvjury::sim)
 #   kvjury_fuzzer(NAME backupmeta_fuzzer SRCS backupmeta_fuzzer.cc DEPS kvjury::backup CORPUS dir)
 #   kvjury_program(NAME kvjury SRCS main.cc DEPS ...)
+#   kvjury_scenario(FILE x.case)
 
 set(KVJURY_SANITIZE "" CACHE STRING "Sanitizers for our own targets, for example address,undefined")
 option(KVJURY_FUZZ "Build the fuzzers with libFuzzer (clang only); otherwise they replay their corpus" OFF)
@@ -110,4 +111,13 @@ function(kvjury_program)
   add_executable(${ARG_NAME} ${ARG_SRCS})
   target_link_libraries(${ARG_NAME} PRIVATE kvjury::flags kvjury::warnings ${ARG_DEPS})
   set_target_properties(${ARG_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+endfunction()
+
+# A hand-written scenario: `kvjury run FILE` must end with 0, that is with the verdict that the file expects, and everything
+# in it must have fired.
+function(kvjury_scenario)
+  cmake_parse_arguments(ARG "" "FILE" "" ${ARGN})
+  get_filename_component(name "${ARG_FILE}" NAME_WE)
+  add_test(NAME scenario_${name} COMMAND kvjury run "${CMAKE_CURRENT_SOURCE_DIR}/${ARG_FILE}" --out "${PROJECT_BINARY_DIR}/scenarios/${name}")
+  set_tests_properties(scenario_${name} PROPERTIES LABELS quick TIMEOUT 120)
 endfunction()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PROGRAM, ROOT = sys.argv[1], sys.argv[2]
@@ -244,13 +245,182 @@ class List(ProgramTest):
                 self.assertGreater(len(fields[wanted]), 10, f"{name}: {wanted}")
 
 
+class Proofs(ProgramTest):
+    """run, replay, selftest and soak, in a working directory of their own."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="kvjury-program-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def Here(self, *arguments):
+        return Run(*arguments, cwd=self.folder)
+
+    def Path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def Json(self, *names):
+        with open(self.Path(*names), encoding="utf-8") as file:
+            return json.load(file)
+
+    def CheckVerdict(self, verdict):
+        """The types that scripts rely on: 64-bit numbers are strings."""
+        self.assertEqual(type(verdict["schema"]), int)
+        self.assertEqual(type(verdict["exit_code"]), int)
+        self.assertIn(verdict["verdict"], ("SAME", "DIFFERENT", "UNPROVEN", "HONEST_FAILURE"))
+        self.assertEqual(sorted(verdict["cases"]), ["different", "error", "honest_failure", "same", "unproven"])
+        for name in ("keys_compared", "entries_compared"):
+            self.assertRegex(verdict["scope"][name], r"\A\d+\Z")
+        self.assertRegex(verdict["seed"], r"\A\d+\Z")
+        self.assertRegex(verdict["digest"], r"\A[0-9a-f]{16}\Z")
+        self.assertEqual(type(verdict["findings"]), list)
+
+    def test_the_main_job_runs_from_any_folder_and_says_what_it_was(self):
+        code, out, err = self.Here("run", "--cases", "1", "--json")
+        self.assertEqual(code, 0, err)
+        verdict = json.loads(out)
+        self.CheckVerdict(verdict)
+        self.assertEqual((verdict["verdict"], verdict["exit_code"]), ("SAME", 0))
+        with open(self.Path("out/run.jsonl"), encoding="utf-8") as file:
+            records = [json.loads(line) for line in file]
+        main = [record for record in records if record.get("name") == "real-volume-rich"][0]
+        counts = main["counts"]
+        self.assertGreaterEqual(int(counts["writers"]), 3)
+        self.assertGreaterEqual(int(counts["operations"]), 300)
+        self.assertGreaterEqual(int(counts["regions_at_end"]), 8)
+        self.assertGreater(int(main["scope"]["keys_compared"]), 1000)
+        fired = counts["faults_fired"]
+        self.assertGreater(int(fired["split_region"]), 0)
+        self.assertGreater(int(fired.get("lose_request", 0)) + int(fired.get("lose_reply", 0)), 0)
+        self.assertTrue(err.startswith("kvjury run: seed 1, results in out\n"), err)
+        self.assertTrue(err.splitlines()[-1].startswith("replay: kvjury run --seed 1"), err)
+
+    def test_a_planted_bug_is_convicted_and_its_case_replays(self):
+        code, out, err = self.Here("run", "--bug", "target-clock-behind", "--cases", "3")
+        self.assertEqual((code, out), (1, ""), err)
+        self.assertIn("DIFFERENT", err)
+        self.assertRegex(err, r"(?m)^    (key|path) ")
+        self.assertIn("lost at: ", err)
+        words = err.splitlines()[-1].split()
+        self.assertEqual(words[:3], ["replay:", "kvjury", "replay"])
+        first = self.Json("out/verdict.json")
+        self.CheckVerdict(first)
+        self.assertEqual((first["verdict"], first["exit_code"]), ("DIFFERENT", 1))
+        self.assertGreater(len(first["findings"]), 0)
+        code, out, err = self.Here(*words[2:], "--json")
+        self.assertEqual(code, 1, err)
+        again = json.loads(out)
+        self.CheckVerdict(again)
+        with open(self.Path("out/run.jsonl"), encoding="utf-8") as file:
+            recorded = {record["name"]: record["digest"] for record in map(json.loads, file) if "name" in record}
+        with open(self.Path("out/replay/run.jsonl"), encoding="utf-8") as file:
+            replayed = [record for record in map(json.loads, file) if "name" in record]
+        self.assertEqual(len(replayed), 1)
+        self.assertEqual(replayed[0]["digest"], recorded[replayed[0]["name"]])
+
+    def test_bad_input_is_refused_before_anything_runs(self):
+        scenario = os.path.join(ROOT, "scenarios/split-while-backup-reads.case")
+        with open(scenario, "rb") as file:
+            text = file.read()
+        for name, data in (("cut.case", text[:len(text) // 2]), ("damaged.case", text.replace(b"writers", b"wr\xffters")),
+                           ("unknown.case", text.replace(b"split_region", b"split_regoin"))):
+            with open(self.Path(name), "wb") as file:
+                file.write(data)
+            self.Refused(2, [name], "run", self.Path(name), "--out", self.Path("o"))
+            self.Refused(2, [name], "replay", self.Path(name), "--out", self.Path("o"))
+        self.Refused(2, ["no-such-bug"], "run", "--bug", "no-such-bug", "--out", self.Path("o"))
+        self.Refused(2, ["no-such-bug"], "selftest", "--bug", "no-such-bug", "--out", self.Path("o"))
+        self.Refused(2, ["--time-budget"], "soak", "--time-budget", "soon", "--out", self.Path("o"))
+        self.Refused(6, ["missing.case"], "run", self.Path("missing.case"), "--out", self.Path("o"))
+        self.assertFalse(os.path.exists(self.Path("o")))
+
+    def RefusedAfterTheStart(self, code_wanted, words, *arguments):
+        """Nothing on stdout; on stderr what runs and where, then one sentence; no verdict in the folder."""
+        code, out, err = self.Here(*arguments)
+        self.assertEqual((code, out), (code_wanted, ""), err)
+        sentences = [line for line in err.splitlines() if line.startswith("kvjury: ")]
+        self.assertEqual(len(sentences), 1, err)
+        for word in words:
+            self.assertIn(word, sentences[0])
+        self.assertFalse(os.path.exists(self.Path("out/verdict.json")))
+
+    def test_volumes_that_cannot_be_read_leave_no_verdict(self):
+        self.RefusedAfterTheStart(2, ["nonsense://x"], "run", "--volume", "nonsense://x")
+        self.RefusedAfterTheStart(6, ["no-such"], "run", "--volume", "kv://no-such.gz")
+        with open(Volume("rich", "kv.tsv.gz"), "rb") as file:
+            data = file.read()
+        with open(self.Path("half.tsv.gz"), "wb") as file:
+            file.write(data[:len(data) // 2])
+        self.RefusedAfterTheStart(6, ["half.tsv.gz"], "run", "--volume", "kv://half.tsv.gz")
+
+    def test_an_out_folder_that_cannot_be_written_is_refused(self):
+        with open(self.Path("file"), "w", encoding="utf-8"):
+            pass
+        for verb in (["run", "--cases", "1"], ["soak", "--time-budget", "1s"], ["selftest"]):
+            self.Refused(6, ["file"], *verb, "--out", self.Path("file/out"))
+
+    def test_selftest_scores_as_json(self):
+        code, out, err = self.Here("selftest", "--bug", "target-clock-behind", "--bug", "split-keys-unencoded",
+                                   "--clean-cases", "4", "--json")
+        self.assertEqual(code, 0, err)
+        score = json.loads(out)
+        self.assertEqual([bug["name"] for bug in score["bugs"]], ["target-clock-behind", "split-keys-unencoded"])
+        for bug in score["bugs"]:
+            self.assertIs(bug["convicted"], True)
+            self.assertGreater(len(bug["checks"]), 0)
+            for name in ("cases", "operations", "faults"):
+                self.assertEqual(type(bug[name]), int)
+        self.assertEqual((score["clean_cases"], score["false_alarms"]), (4, 0))
+
+    def test_soak_joins_what_its_jobs_did(self):
+        code, out, err = self.Here("soak", "--seed", "3", "--cases", "4", "--jobs", "2", "--time-budget", "60s", "--json")
+        self.assertEqual(code, 0, err)
+        verdict = json.loads(out)
+        self.CheckVerdict(verdict)
+        self.assertEqual(sum(int(count) for count in verdict["cases"].values()), 4)
+        with open(self.Path("out/soak/run.jsonl"), encoding="utf-8") as file:
+            names = sorted(record["name"] for record in map(json.loads, file) if "name" in record)
+        self.assertEqual(names, [f"soak-3-{i}" for i in range(4)])
+
+    def StartSoak(self):
+        """A soak in a process of its own that has at least two finished cases."""
+        program = subprocess.Popen([PROGRAM, "soak", "--seed", "5", "--time-budget", "10m"], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(program.kill)
+        path = self.Path("out/soak/run.jsonl")
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline:
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    if file.read().count(b"\n") >= 3:
+                        return program, path
+            time.sleep(0.05)
+        self.fail("no case ended within 100 s")
+
+    def test_kill_minus_nine_leaves_what_was_finished(self):
+        program, path = self.StartSoak()
+        program.kill()
+        program.communicate(timeout=100)
+        self.assertFalse(os.path.exists(self.Path("out/soak/verdict.json")))
+        with open(path, "rb") as file:
+            lines = file.read().split(b"\n")
+        records = [json.loads(line) for line in lines[:-1]]  # behind the last line feed: nothing, or a cut line
+        self.assertGreaterEqual(len(records), 2)
+
+    def test_an_interrupt_ends_after_a_finished_case(self):
+        program, _ = self.StartSoak()
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=100)
+        self.assertEqual((program.returncode, out), (130, b""), err)
+        self.CheckVerdict(self.Json("out/soak/verdict.json"))
+
+
 class Help(ProgramTest):
     def test_version_and_help_stand_on_stdout(self):
         self.assertRegex(self.Good("--version"), r"\Akvjury \d+\.\d+\.\d+\n\Z")
         text = self.Good("--help")
         for code in ("0 same", "1 different", "70 blind judge"):
             self.assertIn(code, text)
-        for verb in ("view", "list"):
+        for verb in ("run", "replay", "selftest", "soak", "view", "list"):
             self.assertIn(verb, text)
 
 
