@@ -113,6 +113,12 @@ Result<record::CaseRecord> CaseSession::Run(const record::Case& c) {
   return record;
 }
 
+void CaseSession::SayFirstFailure(const record::CaseRecord& record) {
+  if (first_failure_.has_value() && first_failure_->name() == record.name()) {
+    *terminal_->err << CaseWords(record) << std::flush;
+  }
+}
+
 Status CaseSession::KeepCase(record::CaseRecord* record) {
   const std::string path = options_.out + "/" + SafeFileName(record->name()) + ".case";
   const std::string comment = record->name() + ": " + reports::OutcomeName(record->outcome()) +

@@ -37,6 +37,9 @@ class CaseSession {
   /// Runs, judges and records one case. Errors: kInvalidArgument, kNotFound, kDataLoss, kUnsupported, kEnvironment.
   Result<record::CaseRecord> Run(const record::Case& c);
 
+  /// Says what was found in the first case that failed, when `record` is that case's; nothing of the others.
+  void SayFirstFailure(const record::CaseRecord& record);
+
   /// Takes over the records of finished cases from a folder of a child process. Errors: kEnvironment, kDataLoss.
   Status Adopt(const std::string& folder);
 

@@ -128,7 +128,8 @@ class RunVerb : public Verb {
       ASSIGN_OR_RETURN(record::Case c, explore::MakeCase(shape, session->volumes()));
       c.set_name(fmt::format("drawn-{}-{}", options_.seed, index));
       AddBugs(&c);
-      RETURN_IF_ERROR(session->Run(c).status());
+      ASSIGN_OR_RETURN(const record::CaseRecord record, session->Run(c));
+      session->SayFirstFailure(record);
       progress.Update(index + 1, fmt::format("{} different", session->report().tally().different));
     }
     return Status::Ok();

@@ -82,7 +82,8 @@ class SoakVerb : public Verb {
       const explore::CaseShape shape = explore::DrawShape(&random, explore::Trouble::kAll);
       ASSIGN_OR_RETURN(record::Case c, explore::MakeCase(shape, session->volumes()));
       c.set_name(fmt::format("soak-{}-{}", options_.seed, index));
-      RETURN_IF_ERROR(session->Run(c).status());
+      ASSIGN_OR_RETURN(const record::CaseRecord record, session->Run(c));
+      session->SayFirstFailure(record);
       progress.Update(index + 1, fmt::format("{} different", session->report().tally().different));
     }
     return Status::Ok();
