@@ -17,7 +17,7 @@ PROGRAM, ROOT = sys.argv[1], sys.argv[2]
 
 
 def Run(*arguments, **options):
-    done = subprocess.run([PROGRAM, *arguments], capture_output=True, timeout=100, **options)
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, timeout=300, **options)
     return done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
 
 

@@ -1,5 +1,7 @@
 #include "harness/explore/run_case.h"
 
+#include <set>
+
 #include "harness/explore/proof.h"
 #include "harness/judge/judge.h"
 
@@ -67,11 +69,17 @@ record::Case Explicit(Stage* stage, const std::string& digest, record::Outcome o
   c.clear_explore();
   c.clear_fault();
   c.clear_nudge();
+  // A label may come up twice (a rename that looks one directory up for both names); one entry strikes each time.
+  std::set<std::string> written;
   for (const record::Fault& fault : stage->world().faults().fired_faults()) {
-    *c.add_fault() = fault;
+    if (written.insert("fault " + fault.at() + " " + sim::FaultKindName(fault)).second) {
+      *c.add_fault() = fault;
+    }
   }
   for (const record::Nudge& nudge : stage->world().faults().fired_nudges()) {
-    *c.add_nudge() = nudge;
+    if (written.insert("nudge " + nudge.at()).second) {
+      *c.add_nudge() = nudge;
+    }
   }
   c.mutable_expect()->set_verdict(record::Outcome_Name(outcome));
   c.mutable_expect()->set_digest(digest);
