@@ -21,9 +21,11 @@ int HexValue(char digit) {
 
 template <class T>
 void AppendBe(Bytes* out, T value) {
-  for (int shift = static_cast<int>(sizeof(T)) * 8 - 8; shift >= 0; shift -= 8) {
-    out->push_back(static_cast<char>((value >> shift) & 0xFF));
+  char bytes[sizeof(T)];
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    bytes[i] = static_cast<char>((value >> (8 * (sizeof(T) - 1 - i))) & 0xFF);
   }
+  out->append(bytes, sizeof(T));
 }
 
 }  // namespace

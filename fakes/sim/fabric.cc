@@ -17,6 +17,7 @@ struct Fabric::PendingCall {
   PendingCall(Scheduler* scheduler, uint64_t order) : answer(scheduler, order) {}
   const char* path = nullptr;
   CallContext context;
+  Peer* peer = nullptr;  // of context.to; peers stay where they are
   MessagePtr request;
   FaultPlan::MessageFate fate;
   uint64_t incarnation = 0;
@@ -197,6 +198,7 @@ Task<Result<MessagePtr>> Fabric::Call(Address from, const char* path, Address to
   auto call = std::make_shared<PendingCall>(scheduler_, label.hash());
   call->path = path;
   call->context = CallContext{label, std::move(from), std::move(to), scheduler_->now_us() + options.timeout_us};
+  call->peer = &peers_[call->context.to];
   call->request = KeepHonest(std::move(request), label);
   call->fate = Fate(path, call->context.to, call->request, label);
   log_->Add(log_->Component("fabric"), path, label.hash(), static_cast<uint64_t>(call->fate.delay_us));
@@ -226,6 +228,7 @@ Task<Result<std::unique_ptr<StreamReader>>> Fabric::Open(Address from, const cha
   auto call = std::make_shared<PendingCall>(scheduler_, label.hash());
   call->path = path;
   call->context = CallContext{label, std::move(from), std::move(to), scheduler_->now_us() + options.timeout_us};
+  call->peer = &peers_[call->context.to];
   call->request = KeepHonest(std::move(request), label);
   call->fate = Fate(path, call->context.to, call->request, label);
   call->stream = std::make_shared<SimStream>(this, call->context, path);
@@ -241,7 +244,7 @@ Task<Result<std::unique_ptr<StreamReader>>> Fabric::Open(Address from, const cha
 }
 
 void Fabric::Deliver(PendingPtr call, bool duplicate) {
-  Peer& peer = peers_[call->context.to];
+  const Peer& peer = *call->peer;
   if (peer.paused_until_us > scheduler_->now_us()) {
     scheduler_->After(peer.paused_until_us - scheduler_->now_us(), call->context.label.hash(),
                       [this, call, duplicate]() { Deliver(call, duplicate); });
@@ -263,14 +266,14 @@ void Fabric::Deliver(PendingPtr call, bool duplicate) {
 }
 
 Task<void> Fabric::RunUnary(PendingPtr call, bool duplicate) {
-  const MethodTable::UnaryHandler* handler = peers_[call->context.to].table->FindUnary(call->path);
+  const MethodTable::UnaryHandler* handler = call->peer->table->FindUnary(call->path);
   if (handler == nullptr) {
     Answer(call, Status::Unsupported(std::string(call->path) + " is not implemented at " + call->context.to));
     co_return;
   }
   Task<Result<MessagePtr>> running = (*handler)(call->request, call->context);
   Result<MessagePtr> answer = co_await std::move(running);
-  const Peer& peer = peers_[call->context.to];
+  const Peer& peer = *call->peer;
   if (duplicate || peer.incarnation != call->incarnation) {
     co_return;  // nobody waits for this answer: the second of two, or its sender died
   }
@@ -285,14 +288,14 @@ Task<void> Fabric::RunUnary(PendingPtr call, bool duplicate) {
 }
 
 Task<void> Fabric::RunStream(PendingPtr call, std::shared_ptr<SimStream> stream) {
-  const MethodTable::StreamHandler* handler = peers_[call->context.to].table->FindStream(call->path);
+  const MethodTable::StreamHandler* handler = call->peer->table->FindStream(call->path);
   if (handler == nullptr) {
     stream->End(Status::Unsupported(std::string(call->path) + " is not implemented at " + call->context.to));
     co_return;
   }
   Task<Status> running = (*handler)(call->request, call->context, stream.get());
   Status status = co_await std::move(running);
-  if (peers_[call->context.to].incarnation == call->incarnation) {
+  if (call->peer->incarnation == call->incarnation) {
     stream->End(std::move(status));
   }
   in_flight_.remove_if([&call](const std::weak_ptr<PendingCall>& weak) { return weak.lock() == call || weak.expired(); });
