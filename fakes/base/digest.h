@@ -1,6 +1,6 @@
 // Digests: CRC-64/XZ and SHA-256 as br writes them, and the rolling digests of runs.
 //
-// CRC-64/XZ: reflected ECMA-182, init and final XOR all ones (facts: br 2.5). Runs: XXH3, 64 bit, over our own encoding of
+// CRC-64/XZ: reflected ECMA-182, init and final XOR all ones (as br 8.5 does). Runs: XXH3, 64 bit, over our own encoding of
 // decisions; never over protobuf bytes, pointers or anything a library chooses.
 #pragma once
 

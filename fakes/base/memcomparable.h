@@ -3,7 +3,7 @@
 // Groups of eight bytes, zero padded, each followed by 0xFF minus the number of padding bytes; a length that is a multiple
 // of eight gets one all-zero group more. Byte order of the encoded keys is the order of the keys.
 // Trap: an empty key as a *boundary* means "unbounded" and must not be encoded: use EncodeBoundary/DecodeBoundary there.
-// Source: TiKV key encoding (facts: protocol 5.1); the 'z' prefix is that of data keys in RocksDB.
+// Source: TiKV key encoding (TiKV 8.5); the 'z' prefix is that of data keys in RocksDB.
 #pragma once
 
 #include <string_view>

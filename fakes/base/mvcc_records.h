@@ -3,7 +3,7 @@
 // Decoding keeps parts that are known; an unknown part behind the known ones ends the parse, as in TiKV, and its bytes are
 // kept in `unknown_tail` so that re-encoding gives the same bytes.
 // Not modelled: shared lock records ('H'), which JuiceFS and br never make: decoding one is kUnsupported.
-// Source: facts protocol 5.2 and 5.3.
+// Source: the write and lock records of TiKV 8.5.
 #pragma once
 
 #include <optional>

@@ -1,7 +1,7 @@
 // backupmeta: the table of contents that br leaves beside its SST files, and whose presence says "success".
 //
 // Read and written as br of the 8.5 line does for `backup txn`: one protobuf message with every file inline. The inside of
-// TiDB backups (schemas, separate index files) is recognised and refused. Field-by-field facts: backup.proto, kvproto.
+// TiDB backups (schemas, separate index files) is recognised and refused. Source, field by field: backup.proto of kvproto.
 // Not here: what the files hold (backup_reader.h).
 #pragma once
 
