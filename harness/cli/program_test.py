@@ -283,6 +283,7 @@ class Proofs(ProgramTest):
         with open(self.Path("out/run.jsonl"), encoding="utf-8") as file:
             records = [json.loads(line) for line in file]
         main = [record for record in records if record.get("name") == "real-volume-rich"][0]
+        self.assertEqual(main["outcome"], "SAME")
         counts = main["counts"]
         self.assertGreaterEqual(int(counts["writers"]), 3)
         self.assertGreaterEqual(int(counts["operations"]), 300)
