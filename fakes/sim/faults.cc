@@ -136,7 +136,9 @@ void FaultPlan::Apply(const record::Fault& fault, const FaultSite& site, Message
 
 std::optional<record::Fault> FaultPlan::DrawFault(RandomStream* random, const FaultSite& site) const {
   const std::string& kind = drawn_kinds_[random->Below(drawn_kinds_.size())];
-  if (!Fits(kind, site)) {
+  // A safe point at the present passes requests that are still under way, and a late copy of one would commit again; real
+  // collectors stay an hour behind. So this one happens only where a case asks for it by name or at a label.
+  if (!Fits(kind, site) || (kind == "gc_now" && explore_.kind_size() == 0)) {
     return std::nullopt;
   }
   record::Fault fault;
