@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -139,6 +140,11 @@ Result<record::Case> ParseCase(const std::string& text, const std::string& name)
 }
 
 Result<record::Case> ReadCaseFile(const std::string& path) {
+  // A folder opens as a file does, and reads as an empty one.
+  std::error_code no_error;
+  if (std::filesystem::is_directory(path, no_error)) {
+    return Status::InvalidArgument("cannot read the case file " + path + ": it is a folder");
+  }
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     return Status::NotFound("cannot read the case file " + path + ": " + std::strerror(errno));

@@ -11,7 +11,7 @@
 
 namespace kvjury::explore {
 
-/// Reads and checks a case file. Errors: kNotFound, kInvalidArgument ("X.case:7:3: ...").
+/// Reads and checks a case file. Errors: kNotFound, kInvalidArgument ("X.case:7:3: ...", a folder).
 Result<record::Case> ReadCaseFile(const std::string& path);
 
 /// Parses the text of a case; `name` stands for the file in messages. Errors: kInvalidArgument.

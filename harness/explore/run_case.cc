@@ -137,7 +137,7 @@ Result<record::CaseRecord> RunCase(const record::Case& c, VolumeLibrary* volumes
   }
   FillInCounts(&stage, proof, record.mutable_counts());
   FillInDigests(&stage, &record);
-  if (judgement.outcome != record::SAME) {
+  if (judgement.outcome != record::SAME || options.always_explicit) {
     *record.mutable_case_() = Explicit(&stage, record.digest(), judgement.outcome);
   }
   if (!options.keep_backup_in.empty() && proof.backup().has_value()) {

@@ -20,6 +20,8 @@ namespace kvjury::explore {
 struct RunCaseOptions {
   /// Where to keep the backup files after the run (a folder that exists); empty: they stay in memory.
   std::string keep_backup_in;
+  /// Fill in the record's `case` even if the outcome is SAME.
+  bool always_explicit = false;
 };
 
 /// Unless the outcome is SAME, the record's `case` has everything that fired written out and nothing left to draw: it runs the
