@@ -154,7 +154,10 @@ std::optional<record::Fault> FaultPlan::DrawFault(RandomStream* random, const Fa
       continue;
     }
     const bool milliseconds = number->name().size() > 3 && number->name().substr(number->name().size() - 3) == "_ms";
-    const int64_t us = random->Between(1, 4) * (int64_t{500} << (2 * random->Below(6)));
+    // One draw a statement: the order of two in one expression is the compiler's.
+    const int64_t times = random->Between(1, 4);
+    const uint64_t quadruplings = random->Below(6);
+    const int64_t us = times * (int64_t{500} << (2 * quadruplings));
     body->GetReflection()->SetInt64(body, number, milliseconds ? us / 1000 + 1 : us);
   }
   if (fault.has_object_error()) {
