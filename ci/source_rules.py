@@ -343,14 +343,14 @@ CMAKE_PACKAGES = {
     "GTest": "libgmock-dev", "rapidcheck": "librapidcheck-dev", "benchmark": "libbenchmark-dev", "PkgConfig": "pkg-config",
     "CLI11": "libcli11-dev", "Python3": "python3", "RapidJSON": "rapidjson-dev", "libxxhash": "libxxhash-dev",
     "libzstd": "libzstd-dev", "rocksdb": "librocksdb-dev", "zlib": "zlib1g-dev", "libcrypto": "libssl-dev",
-    "liblz4": "liblz4-dev", "Snappy": "libsnappy-dev",
+    "liblz4": "liblz4-dev", "Snappy": "libsnappy-dev", "libssl": "libssl-dev", "grpc++": "libgrpc++-dev",
 }
 
 
 def CheckPackages(files):
     """Everything that CMake looks for is installed by ci/setup."""
     problems = []
-    listed = NamesIn((files.get("ci/packages.txt") or "").replace("g++", "gxx"))
+    listed = set(line.strip() for line in (files.get("ci/packages.txt") or "").splitlines())
     for path, text in files.items():
         if not path.endswith("CMakeLists.txt") or text is None:
             continue

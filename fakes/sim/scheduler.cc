@@ -59,6 +59,13 @@ bool Scheduler::RunOne() {
   return true;
 }
 
+void Scheduler::AdvanceTo(Micros time_us) {
+  if (!heap_.empty()) {
+    time_us = std::min(time_us, heap_.front().time_us);
+  }
+  now_us_ = std::max(now_us_, time_us);
+}
+
 void Scheduler::Abandon() {
   abandoned_ = true;
   heap_.clear();

@@ -39,6 +39,12 @@ class Scheduler {
   /// Runs the next event and everything it resumes directly. False if there is none.
   bool RunOne();
 
+  /// When the next event is due; -1 if nothing is left to happen.
+  [[nodiscard]] Micros next_event_us() const { return heap_.empty() ? -1 : heap_.front().time_us; }
+  /// Moves time forward to `time_us` without running anything; never backwards, never past an event that is due earlier. For
+  /// worlds that follow a clock outside.
+  void AdvanceTo(Micros time_us);
+
   /// The world will never run again: forgets all events, and scopes that die from now on destroy their suspended work
   /// instead of failing. Only after a run that hung.
   void Abandon();

@@ -47,8 +47,8 @@ Status CheckBugNames(const record::Case& c) {
   return Status::Ok();
 }
 
-World::World(record::Case c)
-    : case_(std::move(c)), log_(&scheduler_), fabric_(&scheduler_, &faults_, &log_, FabricOptions{}), main_(&scheduler_) {
+World::World(record::Case c, FabricOptions fabric)
+    : case_(std::move(c)), log_(&scheduler_), fabric_(&scheduler_, &faults_, &log_, fabric), main_(&scheduler_) {
   for (const std::string& name : case_.bug()) {
     Result<Bug> bug = FindBug(name);
     CHECK(bug.ok()) << bug.status().ToString() << "; CheckBugNames comes first";
@@ -75,6 +75,16 @@ Task<FaultPlan::MessageFate> World::Step(Label label, std::string method) {
     co_await scheduler_.Sleep(fate.delay_us, order);
   }
   co_return fate;
+}
+
+Task<void> World::Offload(std::function<void()> work) {
+  if (offloader_ == nullptr) {
+    work();
+    co_return;
+  }
+  OneShot<bool> done(&scheduler_);
+  offloader_->Run(std::move(work), [&done]() { done.Set(true); });
+  co_await done;
 }
 
 RunEnd World::Run(Task<void> main, Micros virtual_us_max, uint64_t events_max) {

@@ -5,6 +5,7 @@
 // of one case run the same events and end with the same digests.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "fakes/base/random.h"
@@ -23,10 +24,18 @@ enum class RunEnd {
   kStuck,     // nothing is left to happen and the main task has not ended
 };
 
+/// Carries out work that neither suspends nor touches the world (building a file, compressing) somewhere else.
+class Offloader {
+ public:
+  virtual ~Offloader() = default;
+  /// Runs `work`, then `done` on the world's own thread.
+  virtual void Run(std::function<void()> work, std::function<void()> done) = 0;
+};
+
 class World {
  public:
   /// Errors of the case's names (unknown planted bugs) are reported by LoadBugs, before a world is built.
-  explicit World(record::Case c);
+  explicit World(record::Case c, FabricOptions fabric = {});
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -46,6 +55,12 @@ class World {
   /// and the like where object_error can strike. May suspend.
   Task<FaultPlan::MessageFate> Step(Label label, std::string method = {});
 
+  /// Pure heavy work of a handler. In the simulation it runs at once and costs no virtual time; with an offloader the handler
+  /// waits while other events run. `work` must not touch anything that others may change meanwhile. May suspend.
+  Task<void> Offload(std::function<void()> work);
+  /// For worlds behind real ports; null, the default, for simulated ones. Must outlive the world's last event.
+  void SetOffloader(Offloader* offloader) { offloader_ = offloader; }
+
   /// Runs `main` and all events until it ends or a bound is passed. Rethrows what `main` threw.
   RunEnd Run(Task<void> main, Micros virtual_us_max, uint64_t events_max = UINT64_MAX);
 
@@ -62,6 +77,7 @@ class World {
   PlantedBugs bugs_;
   Fabric fabric_;
   Scope main_;
+  Offloader* offloader_ = nullptr;
 };
 
 /// Errors: kInvalidArgument for a bug name of the case that does not exist.

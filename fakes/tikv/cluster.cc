@@ -196,7 +196,9 @@ std::optional<errorpb::Error> Cluster::ProposalError(ProposalEnd end, StoreId st
 bool Cluster::MaxTsSynced(RegionId region) const { return max_ts_unsynced_.count(region) == 0; }
 
 sim::Task<bool> Cluster::Work(StoreId store, StoreRunPtr run, Micros us, uint64_t order) {
-  co_await world_->scheduler().Sleep(us, order);
+  if (!options_.instant) {
+    co_await world_->scheduler().Sleep(us, order);
+  }
   while (run->alive && At(store).paused_until_us > now_us()) {
     co_await world_->scheduler().Sleep(At(store).paused_until_us - now_us(), order);
   }

@@ -56,6 +56,8 @@ struct ClusterOptions {
   Micros import_clean_up_us = 600'000'000;
   /// Whether leaders raise max_ts to a timestamp of PD when they begin. Off only for recorded calls with tiny timestamps.
   bool sync_max_ts = true;
+  /// Processing takes no time of its own: for clusters that follow a real clock, where it takes what it takes.
+  bool instant = false;
 };
 
 /// What a store has in memory or in its import folder: gone when it dies.
