@@ -176,6 +176,7 @@ void Proof::BuryTarget() {
 
 sim::Task<void> Proof::SettleHistory() {
   history_ = cast_.History();
+  std::map<Timestamp, std::string> refused;
   uint64_t number = 0;
   for (juicefs::DeclaredTransaction& transaction : history_) {
     if (!transaction.undetermined) {
@@ -185,7 +186,7 @@ sim::Task<void> Proof::SettleHistory() {
     auto settle = judge_client_.Settle(transaction.start_ts, transaction.primary_key, label);
     const Result<std::optional<Timestamp>> settled = co_await std::move(settle);
     if (!settled.ok()) {
-      unsettled_.push_back(transaction.label + ": " + settled.status().message());
+      refused[transaction.start_ts] = settled.status().message();
     }
   }
   // The store's own record is what counts, for acknowledged ones too: a client may learn another timestamp than the one
@@ -194,6 +195,9 @@ sim::Task<void> Proof::SettleHistory() {
     const auto fate = stage_->source().OracleTransaction(transaction.start_ts, transaction.primary_key);
     if (fate.fate == tikv::Cluster::Fate::kCommitted) {
       settled_[transaction.start_ts] = fate.commit_ts;
+    } else if (auto why = refused.find(transaction.start_ts);
+               why != refused.end() && fate.fate != tikv::Cluster::Fate::kRolledBack) {
+      unsettled_.push_back(transaction.label + " (" + why->second + ")");
     }
   }
 }
@@ -236,6 +240,7 @@ void Proof::AddHistory(judge::Evidence* evidence) const {
     }
     evidence->transactions.push_back(std::move(declared));
   }
+  evidence->unsettled = unsettled_;
 }
 
 // Effects of the committed transactions up to the cut, in the order of their commits.

@@ -67,7 +67,7 @@ class Proof {
   std::optional<backup::ToolReport> restore_;
   std::vector<juicefs::DeclaredTransaction> history_;
   std::map<Timestamp, Timestamp> settled_;  // of committed transactions: start timestamp -> commit timestamp
-  std::vector<std::string> unsettled_;
+  std::vector<std::string> unsettled_;      // neither committed nor rolled back, and why
   std::optional<TargetReading> reading_;
   std::vector<Timestamp> target_timestamps_;
 };

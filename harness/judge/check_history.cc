@@ -1,4 +1,5 @@
 // HIST: the cut is a consistent one. Versions are compared by the transaction that wrote them, not only by value.
+#include <algorithm>
 #include <map>
 
 #include "harness/judge/checks.h"
@@ -100,6 +101,23 @@ void CheckAcknowledged(const Evidence& evidence, Recorder* recorder) {
   }
 }
 
+// A transaction without a fate may be at or below the cut as well as not: whether the cut holds all of it cannot be said.
+void CheckSettled(const Evidence& evidence, Recorder* recorder) {
+  if (evidence.unsettled.empty()) {
+    return;
+  }
+  constexpr size_t kNamedMax = 5;
+  const size_t count = evidence.unsettled.size();
+  std::string names;
+  for (size_t i = 0; i < std::min(count, kNamedMax); ++i) {
+    names += (i == 0 ? "" : "; ") + evidence.unsettled[i];
+  }
+  if (count > kNamedMax) {
+    names += "; and " + std::to_string(count - kNamedMax) + " more";
+  }
+  recorder->Unproven("whether these committed could not be settled: " + names);
+}
+
 }  // namespace
 
 Checked CheckHistory(const Evidence& evidence) {
@@ -108,6 +126,7 @@ Checked CheckHistory(const Evidence& evidence) {
     recorder.Unproven("no backup ended");
     return recorder.Take();
   }
+  CheckSettled(evidence, &recorder);
   CheckAcknowledged(evidence, &recorder);
   for (const std::string& anomaly : evidence.model_anomalies) {
     recorder.Add("model-contradiction", anomaly)->set_lost_at(record::LOST_AT_SOURCE);

@@ -110,6 +110,8 @@ struct Evidence {
   std::vector<Timestamp> target_timestamps;
 
   std::vector<DeclaredTransaction> transactions;
+  /// Transactions of which nobody can say whether they committed: the label and why the store could not settle it.
+  std::vector<std::string> unsettled;
   std::optional<juicefs::View> model_view;
   /// Effects that contradicted the model's state.
   std::vector<std::string> model_anomalies;

@@ -170,6 +170,30 @@ TEST(Judge, AnAcknowledgedTransactionThatCommittedAboveTheCutBreaksHistory) {
   EXPECT_EQ(Judge(evidence).outcome, record::SAME);
 }
 
+TEST(Judge, ATransactionThatNobodyCouldSettleLeavesTheHistoryUnprovenAndIsNamed) {
+  Evidence evidence = HealthyEvidence();
+  // The writer never learned its fate, and the store could not tell either: the cut may lack it or hold half of it.
+  evidence.transactions.push_back({"w2/op7/txn#1", Timestamp(900), false, Timestamp(), false, 0});
+  evidence.unsettled.push_back("w2/op7/txn#1 (region of the primary key is unavailable)");
+  const Judgement judgement = Judge(evidence);
+  EXPECT_EQ(judgement.outcome, record::UNPROVEN);
+  EXPECT_THAT(judgement.findings, IsEmpty());
+  EXPECT_THAT(judgement.unproven, testing::ElementsAre(testing::AllOf(
+                                      testing::HasSubstr("HIST"), testing::HasSubstr("w2/op7/txn#1"),
+                                      testing::HasSubstr("region of the primary key is unavailable"))));
+}
+
+TEST(Judge, ManyUnsettledTransactionsAreNamedUpToABoundAndCountedBeyond) {
+  Evidence evidence = HealthyEvidence();
+  for (int i = 1; i <= 7; ++i) {
+    evidence.unsettled.push_back("w" + std::to_string(i) + "/op1/txn#1 (no answer)");
+  }
+  const Judgement judgement = Judge(evidence);
+  ASSERT_EQ(judgement.unproven.size(), 1u);
+  EXPECT_THAT(judgement.unproven[0], testing::AllOf(testing::HasSubstr("w5/op1"), testing::HasSubstr("and 2 more"),
+                                                    testing::Not(testing::HasSubstr("w6/op1"))));
+}
+
 TEST(Judge, AHoleAnOverlapAndASecondTimestampAreFoundByCover) {
   Evidence hole = HealthyEvidence();
   hole.claimed_ranges[0].end = "u";
