@@ -292,6 +292,8 @@ class Proofs(ProgramTest):
         fired = counts["faults_fired"]
         self.assertGreater(int(fired["split_region"]), 0)
         self.assertGreater(int(fired.get("lose_request", 0)) + int(fired.get("lose_reply", 0)), 0)
+        self.assertLessEqual({"real files", "several writers", "fault: split_region"}, set(main["class"]))
+        self.assertGreaterEqual(self.Json("out/run.json")["classes"]["several writers"], 1)
         self.assertTrue(err.startswith("kvjury run: seed 1, results in out\n"), err)
         self.assertTrue(err.splitlines()[-1].startswith("replay: kvjury run --seed 1"), err)
 

@@ -211,18 +211,4 @@ Result<record::Case> MakeCase(const CaseShape& shape, VolumeLibrary* volumes) {
   return c;
 }
 
-std::vector<std::string> ClassesOf(const CaseShape& shape) {
-  std::vector<std::string> classes;
-  classes.push_back(shape.fault_ppm > 0 ? "faults" : "no faults");
-  classes.push_back(shape.nudge_ppm > 0 ? "nudges" : "no nudges");
-  classes.push_back(shape.trigger.ByteSizeLong() > 0 ? "trigger" : "no trigger");
-  classes.push_back(shape.stores == 1 ? "one store" : "several stores");
-  classes.push_back(shape.regions == 1 ? "one region" : "several regions");
-  classes.push_back(shape.writers == 1 ? "one writer" : "several writers");
-  classes.push_back(shape.trash_days > 0 ? "trash" : "no trash");
-  classes.push_back(shape.volume_name > "x" ? "in the last region" : "in middle regions");
-  classes.push_back(shape.memory_sst ? "memory files" : "real files");
-  return classes;
-}
-
 }  // namespace kvjury::explore

@@ -62,7 +62,4 @@ void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape);
 /// Errors: those of loading the volume.
 Result<record::Case> MakeCase(const CaseShape& shape, VolumeLibrary* volumes);
 
-/// Words for the classification of a case: "faults", "one store", "trash", "empty volume" ...
-std::vector<std::string> ClassesOf(const CaseShape& shape);
-
 }  // namespace kvjury::explore

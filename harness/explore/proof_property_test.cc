@@ -42,64 +42,13 @@ Report& TheReport() {
   return report;
 }
 
-std::vector<std::string> TriggerClasses(const record::Trigger& trigger) {
-  std::vector<std::string> classes;
-  if (trigger.target_clock_lag_ms() > 0) {
-    classes.push_back("trigger: target clock behind");
-  }
-  if (trigger.target_tombstones() > 0) {
-    classes.push_back("trigger: tombstones on the target");
-  }
-  if (trigger.swapped_files() > 0) {
-    classes.push_back("trigger: swapped files");
-  }
-  if (trigger.empty_key_region()) {
-    classes.push_back("trigger: region ends at the empty key");
-  }
-  if (trigger.orphan_locks() > 0) {
-    classes.push_back("trigger: writers died");
-  }
-  return classes;
-}
-
-// What really happened, from the counts of the record.
-std::vector<std::string> EventClasses(const CaseShape& shape, const record::CaseRecord& record) {
-  const record::Counts& counts = record.counts();
-  std::vector<std::string> classes;
-  const auto add = [&classes](bool holds, const char* name) {
-    if (holds) {
-      classes.emplace_back(name);
-    }
-  };
-  add(counts.commits_one_phase() > 0, "commit: one phase");
-  add(counts.commits_async() > 0, "commit: async");
-  add(counts.commits_two_phase() > 0, "commit: two phases");
-  add(counts.transactions_undetermined() > 0, "commit: undetermined");
-  add(counts.locks_met() > 0, "locks met");
-  add(counts.operations_during_backup() > 0, "writers during the backup");
-  add(counts.operations_failed() > 0, "operations refused");
-  add(counts.nudges_fired() > 0, "nudges fired");
-  add(counts.backup_rounds() > 1, "backup in several rounds");
-  add(counts.tool_attempts() > 1, "tool started again");
-  const bool one_range = shape.regions == 1 && counts.regions_at_end() == 1;
-  add(one_range && record.scope().files_checked() > 2, "several file pairs in a region");
-  for (const auto& [kind, count] : counts.faults_fired()) {
-    classes.push_back("fault: " + kind);
-  }
-  return classes;
-}
-
-void TallyUp(const CaseShape& shape, Trouble trouble, const record::CaseRecord& record) {
+void TallyUp(Trouble trouble, const record::CaseRecord& record) {
   Report& report = TheReport();
   Tally& tally = report.by_trouble[trouble];
   ++tally.cases;
   ++tally.outcomes[record.outcome()];
   report.keys_compared += record.scope().keys_compared();
-  std::set<std::string> classes;
-  for (const auto& some : {ClassesOf(shape), TriggerClasses(shape.trigger), EventClasses(shape, record)}) {
-    classes.insert(some.begin(), some.end());
-  }
-  for (const std::string& name : classes) {
+  for (const std::string& name : record.class_()) {
     ++report.classes[name];
   }
 }
@@ -120,7 +69,7 @@ void ProveOne(uint64_t seed, Trouble trouble) {
   RC_ASSERT(c.ok());
   const Result<record::CaseRecord> record = RunCase(*c, &volumes);
   RC_ASSERT(record.ok());
-  TallyUp(shape, trouble, *record);
+  TallyUp(trouble, *record);
   const bool same = record->outcome() == record::SAME;
   // A loud failure without a cause is judged DIFFERENT, so HONEST_FAILURE cannot hide one.
   const bool honest = record->outcome() == record::HONEST_FAILURE && trouble != Trouble::kNone;

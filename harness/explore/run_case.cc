@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "harness/explore/case_classes.h"
 #include "harness/explore/proof.h"
 #include "harness/judge/judge.h"
 
@@ -137,6 +138,9 @@ Result<record::CaseRecord> RunCase(const record::Case& c, VolumeLibrary* volumes
   }
   FillInCounts(&stage, proof, record.mutable_counts());
   FillInDigests(&stage, &record);
+  for (std::string& name : ClassesOf(c, *volume, record)) {
+    record.add_class_(std::move(name));
+  }
   if (judgement.outcome != record::SAME || options.always_explicit) {
     *record.mutable_case_() = Explicit(&stage, record.digest(), judgement.outcome);
   }
