@@ -72,6 +72,7 @@ bool Pd::available() const { return now_us() >= down_until_us_; }
 Result<Timestamp> Pd::AllocateTimestamp() {
   RETURN_IF_ERROR(CheckLeader());
   const Timestamp ts = oracle_.Allocate(now_us(), 1);
+  SaveLimitIfMoved();
   Log("tso", ts.value(), 1);
   return ts;
 }
@@ -91,6 +92,7 @@ void Pd::ChangeLeader(Micros down_us) {
   down_until_us_ = std::max(down_until_us_, now_us() + down_us);
   ++leader_term_;
   oracle_.ChangeLeader(now_us());
+  SaveLimitIfMoved();
   Log("leader change", leader_term_, static_cast<uint64_t>(down_us));
 }
 
@@ -106,6 +108,7 @@ void Pd::ServeStale(Micros age_us, Micros duration_us) {
 
 Timestamp Pd::MoveGcSafePoint(Timestamp safe_point) {
   gc_safe_point_ = std::max(gc_safe_point_, safe_point);
+  StateChanged();
   Log("gc safe point", gc_safe_point_.value());
   return gc_safe_point_;
 }
@@ -144,6 +147,7 @@ Pd::Answer<pdpb::TsoResponse> Pd::Tso(Ptr<pdpb::TsoRequest> request, sim::CallCo
     co_return Status::Rejected("[PD:tso:ErrGenerateTimestamp]generate timestamp failed, tso count should be positive");
   }
   const Timestamp last = oracle_.Allocate(now_us(), request->count());
+  SaveLimitIfMoved();
   Log("tso", last.value(), request->count());
   pdpb::TsoResponse response;
   PutHeader(&response);
@@ -367,6 +371,7 @@ Pd::Answer<pdpb::UpdateServiceGCSafePointResponse> Pd::UpdateServiceGcSafePoint(
     service_safe_points_[request->service_id()] = ServiceSafePoint{wanted, expires_us};
   }
   const auto answer = smallest();
+  StateChanged();
   Log("service safe point", Hash64(request->service_id()), answer->second.safe_point.value());
   pdpb::UpdateServiceGCSafePointResponse response;
   PutHeader(&response);
@@ -391,6 +396,7 @@ Pd::Answer<pdhttp::ResetTsResponse> Pd::ResetTs(Ptr<pdhttp::ResetTsRequest> requ
     co_return response;
   }
   const Status done = oracle_.AdvanceTo(Timestamp(value), now_us(), request->force_use_larger());
+  SaveLimitIfMoved();
   Log("reset ts", value, done.ok() ? 1 : 0);
   response.set_status(done.ok() ? 200 : 403);
   response.set_body(done.ok() ? "\"Reset ts successfully.\"" : "\"" + done.message() + "\"");

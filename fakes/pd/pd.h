@@ -53,7 +53,7 @@ class Pd {
   void SetPlacement(Placement* placement) { placement_ = placement; }
   void PutStore(metapb::Store store);
   /// A new id for a store, region or peer.
-  uint64_t AllocateId() { return ++last_id_; }
+  uint64_t AllocateId();
   /// PD learns of the regions' state.
   void Learn(RegionTablePtr table);
   /// A timestamp for the stores themselves. Errors: kUnavailable while no member leads.
@@ -63,6 +63,12 @@ class Pd {
   /// The smallest service safe point that has not expired, Timestamp::Max() without any.
   [[nodiscard]] Timestamp service_safe_point() const;
   [[nodiscard]] const TimestampOracle& oracle() const { return oracle_; }
+  /// What a restart needs, as a record::PdState: ids, safe points, the limit of timestamps. Regions are learnt anew.
+  [[nodiscard]] Bytes SaveState() const;
+  /// Begins from another run's SaveState. Errors: kDataLoss.
+  Status RestoreState(std::string_view state);
+  /// `changed` is called in the step that changes what SaveState gives, before anything is answered.
+  void SetStateChanged(std::function<void()> changed) { state_changed_ = std::move(changed); }
 
   // --- faults; each takes effect at once ---
 
@@ -114,6 +120,9 @@ class Pd {
   Status CheckLeader() const;
   template <class Response>
   void PutHeader(Response* response) const;
+  void StateChanged() const;
+  /// After every use of the oracle: its limit is saved before a timestamp above the former one is answered.
+  void SaveLimitIfMoved();
   void StartScatter(const RegionInfo& info);
   [[nodiscard]] Micros now_us() const { return world_->scheduler().now_us(); }
   void Log(std::string_view kind, uint64_t a, uint64_t b = 0) { world_->log().Add(component_, kind, a, b); }
@@ -124,6 +133,8 @@ class Pd {
   sim::MethodTable methods_;
   sim::Timers timers_;
   Placement* placement_ = nullptr;
+  std::function<void()> state_changed_;
+  int64_t written_limit_ms_ = 0;
   TimestampOracle oracle_;
   RegionViews views_;
   std::map<uint64_t, metapb::Store> stores_;

@@ -56,6 +56,11 @@ void TimestampOracle::ChangeLeader(Micros now_us) {
   SetPhysical(physical_ms);
 }
 
+void TimestampOracle::Restore(int64_t saved_limit_ms, Micros now_us) {
+  saved_limit_ms_ = std::max(saved_limit_ms_, saved_limit_ms);
+  ChangeLeader(now_us);
+}
+
 Status TimestampOracle::AdvanceTo(Timestamp ts, Micros now_us, bool force) {
   CatchUp(now_us);
   if (ts.physical_ms() < physical_ms_ || ts <= last()) {

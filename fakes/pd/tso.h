@@ -29,6 +29,11 @@ class TimestampOracle {
   /// ahead of it and `force` is not set; with `force` a smaller value changes nothing.
   Status AdvanceTo(Timestamp ts, Micros now_us, bool force);
 
+  /// Everything given out so far has a smaller physical part: what a restart must begin above.
+  [[nodiscard]] int64_t saved_limit_ms() const { return saved_limit_ms_; }
+  /// Another run has saved this limit: everything from now on is above it.
+  void Restore(int64_t saved_limit_ms, Micros now_us);
+
   /// The largest timestamp given out so far.
   [[nodiscard]] Timestamp last() const { return Timestamp::Compose(physical_ms_, logical_); }
 

@@ -31,11 +31,23 @@ Cluster::Cluster(sim::World* world, ClusterOptions options)
       timers_(&world->scheduler()),
       pd_(world, pd::PdOptions{options_.name, options_.cluster_id, options_.clock_start_ms}) {
   CHECK_GT(options_.stores, 0U);
+  const SavedCluster saved = options_.durable == nullptr ? SavedCluster() : *ReadSavedCluster(options_.durable);
   pd_.SetPlacement(this);
   world_->fabric().Listen(pd_.address(), &pd_.methods());
-  MakeStores();
-  MakeRegions();
+  if (!saved.stores.empty()) {
+    const Status restored = pd_.RestoreState(saved.pd);
+    CHECK(restored.ok()) << restored;
+  }
+  MakeStores(saved);
+  if (saved.stores.empty()) {
+    MakeRegions();
+  } else {
+    LoadData();
+    RestoreRegions(saved);
+  }
   bootstrapping_ = false;
+  SaveCluster();
+  pd_.SetStateChanged([this]() { SavePd(); });
   pd_.Learn(TableForPd());
   PollGcSoon();
   CleanUpSoon();
@@ -43,10 +55,11 @@ Cluster::Cluster(sim::World* world, ClusterOptions options)
 
 Cluster::~Cluster() = default;
 
-void Cluster::MakeStores() {
-  for (uint32_t i = 0; i < options_.stores; ++i) {
+void Cluster::MakeStores(const SavedCluster& saved) {
+  const size_t count = saved.stores.empty() ? options_.stores : saved.stores.size();
+  for (size_t i = 0; i < count; ++i) {
     Store store;
-    store.id = StoreId(pd_.AllocateId());
+    store.id = saved.stores.empty() ? StoreId(pd_.AllocateId()) : saved.stores[i];
     const sim::Address address = StoreAddressOf(store.id);
     store.component = world_->log().Component(address);
     store.run = std::make_shared<StoreRun>(&world_->scheduler());
@@ -231,6 +244,14 @@ uint64_t Cluster::TakeBusy(const sim::Label& label) {
 }
 
 void Cluster::ApplyBatch(WriteBatch batch) {
+  if (!options_.keep_collected) {
+    for (WriteBatch::Operation& operation : batch.operations) {
+      operation.kind = operation.kind == WriteBatch::Kind::kCollect ? WriteBatch::Kind::kDelete : operation.kind;
+    }
+  }
+  if (options_.durable != nullptr) {
+    options_.durable->Write(batch, {});
+  }
   engine_.Apply(std::move(batch));
   if (engine_.last_sequence() - pruned_at_ >= kPruneEvery) {
     const Sequence newest = engine_.last_sequence();
@@ -246,6 +267,10 @@ std::unique_ptr<PinnedSnapshot> Cluster::Pin() { return std::make_unique<PinnedS
 void Cluster::LeaderChanged(RegionId region, StoreId leader) {
   if (leader.valid()) {
     known_leaders_[region] = leader;
+    RegionChanged(region);
+    if (!splitting_) {
+      SaveChangedRegions();
+    }
     if (bootstrapping_) {
       At(leader).run->memory.concurrency.UpdateMaxTs(options_.sync_max_ts ? *pd_.AllocateTimestamp() : Timestamp());
     } else if (options_.sync_max_ts) {

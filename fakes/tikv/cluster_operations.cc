@@ -22,6 +22,7 @@ constexpr Micros kMaxTsSyncUs = 1'000;
 std::vector<const Region*> Cluster::SplitNow(RegionId region, const std::vector<Bytes>& keys,
                                              const std::vector<NewRegionIds>& ids) {
   const StoreId leader = raft_->Leader(region);
+  splitting_ = true;
   std::vector<const Region*> pieces = regions_->Split(region, keys, ids);
   for (const Region* piece : pieces) {
     if (piece->id != region) {
@@ -29,6 +30,9 @@ std::vector<const Region*> Cluster::SplitNow(RegionId region, const std::vector<
       raft_->AddGroup(piece->id, leader.valid() ? leader : piece->peers[0].store);
     }
   }
+  splitting_ = false;
+  RegionChanged(region);
+  SaveChangedRegions();
   world_->log().Add(component_, "split", region.value(), pieces.size());
   HeartbeatSoon();
   return pieces;
@@ -87,6 +91,8 @@ bool Cluster::MergeWithNext(RegionId id) {
     return false;
   }
   regions_->PrepareMerge(id);
+  RegionChanged(id);
+  SaveChangedRegions();
   world_->log().Add(component_, "prepare merge", id.value(), target->id.value());
   HeartbeatSoon();
   timers_.After(kMergeUs, "merge", [this, id]() { MergeIsDue(id); });
@@ -101,6 +107,9 @@ void Cluster::MergeIsDue(RegionId source) {
   known_leaders_.erase(source);
   max_ts_unsynced_.erase(source);
   const Region* target = regions_->CommitMerge(source);
+  RegionChanged(source);
+  RegionChanged(target->id);
+  SaveChangedRegions();
   world_->log().Add(component_, "commit merge", source.value(), target->id.value());
   // Reads of the source may have raised another store's max_ts: the target's leader asks PD again.
   const StoreId leader = raft_->Leader(target->id);

@@ -133,6 +133,13 @@ void Engine::Replace(ColumnFamily cf, Cells::iterator cell, Sequence sequence, S
   changes_.push_back(Change{sequence, cf, cell});
 }
 
+void Engine::Load(ColumnFamily cf, Bytes key, Bytes value) {
+  CHECK_EQ(last_sequence_, 0U) << "loading comes before the first batch";
+  Cells& map = cells(cf);
+  CHECK(map.empty() || map.rbegin()->first < key) << "records are loaded in ascending order";
+  map.emplace_hint(map.end(), std::move(key), Cell{Version{0, State::kPresent, std::move(value)}, nullptr});
+}
+
 Snapshot Engine::At(Sequence sequence) const {
   CHECK_LE(sequence, last_sequence_) << "a snapshot of the future";
   CHECK_GE(sequence, pruned_to_) << "a snapshot of a state that was pruned";

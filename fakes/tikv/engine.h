@@ -27,7 +27,7 @@ inline constexpr size_t kColumnFamilyCount = 3;
 /// "default", "lock" or "write", the names of the wire.
 std::string_view ColumnFamilyName(ColumnFamily cf);
 
-/// The number of batches applied so far. Zero is the empty engine.
+/// The number of batches applied so far. Zero is the engine as it was loaded, or empty.
 using Sequence = uint64_t;
 
 /// Changes that become visible together, in the order given (a later one wins).
@@ -94,6 +94,9 @@ class Engine {
   /// Makes the batch visible and returns its sequence number. An empty batch takes a number, too.
   Sequence Apply(const WriteBatch& batch);
   Sequence Apply(WriteBatch&& batch);
+
+  /// Puts a record behind all others of its family, before the first batch: what an earlier run has left.
+  void Load(ColumnFamily cf, Bytes key, Bytes value);
 
   [[nodiscard]] Sequence last_sequence() const { return last_sequence_; }
   /// `sequence` must be neither in the future nor pruned.

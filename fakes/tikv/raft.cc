@@ -35,9 +35,11 @@ const RaftGroups::Group& RaftGroups::At(RegionId region) const {
   return found->second;
 }
 
-void RaftGroups::AddGroup(RegionId region, StoreId leader) {
+void RaftGroups::AddGroup(RegionId region, StoreId leader) { RestoreGroup(region, leader, kFirstTerm - 1); }
+
+void RaftGroups::RestoreGroup(RegionId region, StoreId leader, uint64_t former_term) {
   Group group;
-  group.term = kFirstTerm - 1;
+  group.term = former_term;
   group.committed_index = 5;
   group.committed_sequence = host_->EngineSequence();
   groups_[region] = std::move(group);

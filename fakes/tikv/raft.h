@@ -59,6 +59,8 @@ class RaftGroups {
   RaftGroups& operator=(const RaftGroups&) = delete;
 
   void AddGroup(RegionId region, StoreId leader);
+  /// A group that an earlier run has left; its leader begins another term than `former_term`.
+  void RestoreGroup(RegionId region, StoreId leader, uint64_t former_term);
   /// The region was merged away; what it had not committed is gone.
   void RemoveGroup(RegionId region);
 

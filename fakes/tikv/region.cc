@@ -38,12 +38,19 @@ metapb::Region Region::ToProto() const {
   return proto;
 }
 
-RegionMap::RegionMap(Region first) {
-  CHECK(first.start.empty() && first.end.empty());
-  CHECK(!first.peers.empty());
-  auto owned = std::make_unique<Region>(std::move(first));
-  by_start_[owned->start] = owned.get();
-  by_id_[owned->id] = std::move(owned);
+RegionMap::RegionMap(Region first) : RegionMap(std::vector<Region>{std::move(first)}) {}
+
+RegionMap::RegionMap(std::vector<Region> regions) {
+  Bytes start;
+  for (Region& region : regions) {
+    CHECK(region.start == start && (by_start_.empty() || !start.empty())) << "regions do not tile the key space";
+    CHECK(!region.peers.empty());
+    start = region.end;
+    auto owned = std::make_unique<Region>(std::move(region));
+    by_start_[owned->start] = owned.get();
+    CHECK(by_id_.emplace(owned->id, std::move(owned)).second) << "two regions with one id";
+  }
+  CHECK(!by_id_.empty() && start.empty());
 }
 
 const Region* RegionMap::Find(RegionId id) const {

@@ -52,6 +52,8 @@ class RegionMap {
  public:
   /// One region over the whole key space; `first` has empty bounds.
   explicit RegionMap(Region first);
+  /// Regions that tile the key space, in the order of their keys.
+  explicit RegionMap(std::vector<Region> regions);
 
   [[nodiscard]] const Region* Find(RegionId id) const;
   /// The region that holds the encoded key. Never null.

@@ -1,0 +1,240 @@
+#include "fakes/ports/rocksdb_state.h"
+
+#include <fcntl.h>
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace kvjury::ports {
+
+namespace {
+
+constexpr char kMarkerName[] = "KVJURY";
+constexpr char kMarkerStart[] = "kvjury cluster state, format ";
+constexpr char kMarker[] = "kvjury cluster state, format 1\n";
+constexpr char kDatabaseName[] = "db";
+constexpr char kMetaFamily[] = "kvjury-meta";
+// As in TiKV; the next byte is a bound above all keys.
+constexpr char kDataPrefix = 'z';
+constexpr size_t kWriteBufferBytes = size_t{16} << 20;
+constexpr size_t kLogBytesMax = size_t{64} << 20;
+
+std::string SystemError() { return std::strerror(errno); }
+
+Bytes DataKey(std::string_view key) {
+  Bytes data_key;
+  data_key.reserve(key.size() + 1);
+  data_key += kDataPrefix;
+  data_key += key;
+  return data_key;
+}
+
+// Owns the marker file: its lock says that the folder is in use.
+class Marker {
+ public:
+  explicit Marker(int file) : file_(file) {}
+  Marker(const Marker&) = delete;
+  Marker& operator=(const Marker&) = delete;
+  ~Marker() { ::close(file_); }
+
+ private:
+  int file_;
+};
+
+// Finds out whether the folder is ours, or free to become ours. Changes nothing.
+Status CheckFolder(const std::string& folder) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(folder, error);
+  if (status.type() == std::filesystem::file_type::not_found) {
+    return Status::Ok();
+  }
+  if (status.type() != std::filesystem::file_type::directory) {
+    return Status::Environment(folder + " is not a folder");
+  }
+  if (std::filesystem::exists(folder + "/" + kMarkerName, error)) {
+    return Status::Ok();
+  }
+  const std::filesystem::directory_iterator entries(folder, error);
+  if (error) {
+    return Status::Environment("cannot read the folder " + folder + ": " + error.message());
+  }
+  if (entries != std::filesystem::directory_iterator()) {
+    return Status::Environment("the folder " + folder + " holds something else (" +
+                               entries->path().filename().string() + "); expected an empty one or a cluster's state");
+  }
+  return Status::Ok();
+}
+
+Result<std::unique_ptr<Marker>> OpenMarker(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return Status::Environment("cannot make the folder " + folder + ": " + error.message());
+  }
+  const std::string path = folder + "/" + kMarkerName;
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) {
+    return Status::Environment("cannot open " + path + ": " + SystemError());
+  }
+  auto marker = std::make_unique<Marker>(file);
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    return Status::Environment("the folder " + folder + " is in use by another process");
+  }
+  char text[256];
+  const ssize_t length = ::pread(file, text, sizeof(text), 0);
+  if (length < 0) {
+    return Status::Environment("cannot read " + path + ": " + SystemError());
+  }
+  const std::string_view found(text, static_cast<size_t>(length));
+  // A process that was killed right after it had made the file left it empty.
+  if (found.empty() && !std::filesystem::exists(folder + "/" + kDatabaseName, error)) {
+    if (::pwrite(file, kMarker, sizeof(kMarker) - 1, 0) != static_cast<ssize_t>(sizeof(kMarker) - 1)) {
+      return Status::Environment("cannot write " + path + ": " + SystemError());
+    }
+    return marker;
+  }
+  if (found != kMarker) {
+    const bool other_format = found.rfind(kMarkerStart, 0) == 0;
+    return Status::Environment("the folder " + folder + (other_format ? " has another format: expected \"" : " holds something else: expected \"") +
+                               std::string(kMarker, sizeof(kMarker) - 2) + "\" in " + kMarkerName);
+  }
+  return marker;
+}
+
+}  // namespace
+
+struct RocksDbState::Database {
+  std::unique_ptr<Marker> marker;
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> data;
+  rocksdb::ColumnFamilyHandle* meta = nullptr;
+
+  ~Database() {
+    for (rocksdb::ColumnFamilyHandle* family : data) {
+      db->DestroyColumnFamilyHandle(family);
+    }
+    if (meta != nullptr) {
+      db->DestroyColumnFamilyHandle(meta);
+    }
+  }
+};
+
+RocksDbState::RocksDbState(std::unique_ptr<Database> database, Options options)
+    : database_(std::move(database)), options_(std::move(options)) {}
+
+RocksDbState::~RocksDbState() = default;
+
+Result<std::unique_ptr<RocksDbState>> RocksDbState::Open(const std::string& folder, Options options) {
+  RETURN_IF_ERROR(CheckFolder(folder));
+  auto database = std::make_unique<Database>();
+  ASSIGN_OR_RETURN(database->marker, OpenMarker(folder));
+  rocksdb::DBOptions db_options;
+  db_options.create_if_missing = true;
+  db_options.create_missing_column_families = true;
+  // A record that the end of the process cut off was never acknowledged; anything else that is wrong is damage.
+  db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  db_options.max_total_wal_size = kLogBytesMax;
+  db_options.keep_log_file_num = 2;
+  db_options.stats_dump_period_sec = 0;
+  db_options.stats_persist_period_sec = 0;
+  rocksdb::ColumnFamilyOptions family_options;
+  family_options.write_buffer_size = kWriteBufferBytes;
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (size_t cf = 0; cf < tikv::kColumnFamilyCount; ++cf) {
+    families.emplace_back(std::string(tikv::ColumnFamilyName(static_cast<tikv::ColumnFamily>(cf))), family_options);
+  }
+  families.emplace_back(kMetaFamily, family_options);
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened =
+      rocksdb::DB::Open(db_options, folder + "/" + kDatabaseName, families, &database->data, &db);
+  if (!opened.ok()) {
+    return Status::Environment("cannot open the state in " + folder + ": " + opened.ToString());
+  }
+  database->db.reset(db);
+  database->meta = database->data.back();
+  database->data.pop_back();
+  return std::unique_ptr<RocksDbState>(new RocksDbState(std::move(database), std::move(options)));
+}
+
+void RocksDbState::Fail(const Status& status) const {
+  if (options_.on_failure) {
+    options_.on_failure(status);
+  }
+  CHECK(false) << status;
+  std::abort();
+}
+
+std::map<Bytes, Bytes> RocksDbState::LoadMeta() {
+  std::map<Bytes, Bytes> meta;
+  const std::unique_ptr<rocksdb::Iterator> at(database_->db->NewIterator({}, database_->meta));
+  for (at->SeekToFirst(); at->Valid(); at->Next()) {
+    meta.emplace(at->key().ToString(), at->value().ToString());
+  }
+  if (!at->status().ok()) {
+    Fail(Status::Environment("cannot read the state: " + at->status().ToString()));
+  }
+  return meta;
+}
+
+void RocksDbState::LoadData(
+    const std::function<void(tikv::ColumnFamily cf, std::string_view key, std::string_view value)>& visit) {
+  rocksdb::ReadOptions read_options;
+  read_options.fill_cache = false;
+  read_options.readahead_size = size_t{2} << 20;
+  for (size_t cf = 0; cf < tikv::kColumnFamilyCount; ++cf) {
+    const std::unique_ptr<rocksdb::Iterator> at(database_->db->NewIterator(read_options, database_->data[cf]));
+    for (at->SeekToFirst(); at->Valid(); at->Next()) {
+      if (at->key().empty() || at->key()[0] != kDataPrefix) {
+        Fail(Status::Environment("the state holds a key that is no data key: " + ToHex(at->key().ToStringView())));
+      }
+      visit(static_cast<tikv::ColumnFamily>(cf), at->key().ToStringView().substr(1), at->value().ToStringView());
+    }
+    if (!at->status().ok()) {
+      Fail(Status::Environment("cannot read the state: " + at->status().ToString()));
+    }
+  }
+}
+
+void RocksDbState::Write(const tikv::WriteBatch& data, const std::vector<tikv::MetaChange>& meta) {
+  rocksdb::WriteBatch batch;
+  for (const tikv::WriteBatch::Operation& operation : data.operations) {
+    rocksdb::ColumnFamilyHandle* family = database_->data[static_cast<size_t>(operation.cf)];
+    rocksdb::Status added;
+    switch (operation.kind) {
+      case tikv::WriteBatch::Kind::kPut:
+        added = batch.Put(family, DataKey(operation.key), operation.value);
+        break;
+      case tikv::WriteBatch::Kind::kDelete:
+      case tikv::WriteBatch::Kind::kCollect:
+        added = batch.Delete(family, DataKey(operation.key));
+        break;
+      case tikv::WriteBatch::Kind::kDeleteRange:
+        if (!operation.value.empty() && operation.value <= operation.key) {
+          break;  // a range without keys, which RocksDB calls an error
+        }
+        added = batch.DeleteRange(family, DataKey(operation.key),
+                                  operation.value.empty() ? Bytes(1, kDataPrefix + 1) : DataKey(operation.value));
+        break;
+    }
+    CHECK(added.ok()) << added.ToString();
+  }
+  for (const tikv::MetaChange& change : meta) {
+    const rocksdb::Status added = change.value.has_value() ? batch.Put(database_->meta, change.name, *change.value)
+                                                           : batch.Delete(database_->meta, change.name);
+    CHECK(added.ok()) << added.ToString();
+  }
+  rocksdb::WriteOptions write_options;
+  write_options.sync = options_.sync;
+  const rocksdb::Status written = database_->db->Write(write_options, &batch);
+  if (!written.ok()) {
+    Fail(Status::Environment("cannot write the state: " + written.ToString()));
+  }
+}
+
+}  // namespace kvjury::ports
