@@ -344,6 +344,7 @@ CMAKE_PACKAGES = {
     "CLI11": "libcli11-dev", "Python3": "python3", "RapidJSON": "rapidjson-dev", "libxxhash": "libxxhash-dev",
     "libzstd": "libzstd-dev", "rocksdb": "librocksdb-dev", "zlib": "zlib1g-dev", "libcrypto": "libssl-dev",
     "liblz4": "liblz4-dev", "Snappy": "libsnappy-dev", "libssl": "libssl-dev", "grpc++": "libgrpc++-dev",
+    "cpp-httplib": "libcpp-httplib-dev",
 }
 
 

@@ -30,6 +30,16 @@ inline constexpr sim::UnaryMethod<pdpb::GetRegionByIDRequest, pdpb::GetRegionRes
     "/pdpb.PD/GetRegionByID"};
 inline constexpr sim::UnaryMethod<pdpb::ScanRegionsRequest, pdpb::ScanRegionsResponse> kScanRegions{
     "/pdpb.PD/ScanRegions"};
+inline constexpr sim::UnaryMethod<pdpb::BatchScanRegionsRequest, pdpb::BatchScanRegionsResponse> kBatchScanRegions{
+    "/pdpb.PD/BatchScanRegions"};
+/// On a port a stream: each message is answered in order.
+inline constexpr sim::UnaryMethod<pdpb::QueryRegionRequest, pdpb::QueryRegionResponse> kQueryRegion{"/pdpb.PD/QueryRegion"};
+inline constexpr sim::UnaryMethod<pdpb::GetClusterInfoRequest, pdpb::GetClusterInfoResponse> kGetClusterInfo{
+    "/pdpb.PD/GetClusterInfo"};
+inline constexpr sim::UnaryMethod<pdpb::IsBootstrappedRequest, pdpb::IsBootstrappedResponse> kIsBootstrapped{
+    "/pdpb.PD/IsBootstrapped"};
+inline constexpr sim::UnaryMethod<pdpb::GetClusterConfigRequest, pdpb::GetClusterConfigResponse> kGetClusterConfig{
+    "/pdpb.PD/GetClusterConfig"};
 inline constexpr sim::UnaryMethod<pdpb::ScatterRegionRequest, pdpb::ScatterRegionResponse> kScatterRegion{
     "/pdpb.PD/ScatterRegion"};
 inline constexpr sim::UnaryMethod<pdpb::GetOperatorRequest, pdpb::GetOperatorResponse> kGetOperator{

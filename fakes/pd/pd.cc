@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "fakes/pd/region_messages.h"
+
 namespace kvjury::pd {
 
 namespace {
@@ -15,23 +17,6 @@ constexpr Micros kMicrosPerSecond = 1'000'000;
 // A range of TTLs that cannot overflow virtual time.
 constexpr int64_t kTtlSecondsMax = int64_t{1} << 40;
 
-void FillRegion(const RegionInfo& info, pdpb::Region* region) {
-  *region->mutable_region() = info.region;
-  if (info.leader.id() != 0) {
-    *region->mutable_leader() = info.leader;
-  }
-}
-
-void FillRegion(const RegionInfoPtr& info, pdpb::GetRegionResponse* response) {
-  if (info == nullptr) {
-    return;
-  }
-  *response->mutable_region() = info->region;
-  if (info->leader.id() != 0) {
-    *response->mutable_leader() = info->leader;
-  }
-}
-
 }  // namespace
 
 Pd::Pd(sim::World* world, PdOptions options)
@@ -39,6 +24,8 @@ Pd::Pd(sim::World* world, PdOptions options)
       options_(std::move(options)),
       component_(world->log().Component(ClusterAddress(options_.cluster))),
       timers_(&world->scheduler()),
+      etcd_(options_.cluster_id, [this]() { return Members(); }),
+      http_(this),
       oracle_(options_.clock_start_ms) {
   CHECK_NE(options_.cluster_id, 0U);
   methods_.Add(kTso, this, &Pd::Tso);
@@ -56,6 +43,9 @@ Pd::Pd(sim::World* world, PdOptions options)
   methods_.Add(kUpdateGcSafePoint, this, &Pd::UpdateGcSafePoint);
   methods_.Add(kUpdateServiceGcSafePoint, this, &Pd::UpdateServiceGcSafePoint);
   methods_.Add(kResetTs, this, &Pd::ResetTs);
+  RegisterClusterMethods();
+  etcd_.Register(&methods_);
+  http_.Register(&methods_);
 }
 
 // --- for the cluster, and faults ---
@@ -124,19 +114,13 @@ Status Pd::CheckLeader() const {
   return available() ? Status::Ok() : Status::Unavailable("rpc error: code = Unavailable desc = not leader");
 }
 
-template <class Request>
-Status Pd::CheckRequest(const Request& request) const {
+Status Pd::CheckClusterId(uint64_t cluster_id) const {
   RETURN_IF_ERROR(CheckLeader());
-  if (request.header().cluster_id() != options_.cluster_id) {
+  if (cluster_id != options_.cluster_id) {
     return Status::Rejected("mismatch cluster id, need " + std::to_string(options_.cluster_id) + " but got " +
-                            std::to_string(request.header().cluster_id()));
+                            std::to_string(cluster_id));
   }
   return Status::Ok();
-}
-
-template <class Response>
-void Pd::PutHeader(Response* response) const {
-  response->mutable_header()->set_cluster_id(options_.cluster_id);
 }
 
 // --- timestamps, ids, members, stores ---
@@ -162,13 +146,15 @@ Pd::Answer<pdpb::GetMembersResponse> Pd::GetMembers(Ptr<pdpb::GetMembersRequest>
   CO_RETURN_IF_ERROR(CheckLeader());
   pdpb::GetMembersResponse response;
   PutHeader(&response);
-  pdpb::Member* member = response.add_members();
-  member->set_name("pd-1");
-  member->set_member_id(1);
-  member->add_client_urls("http://" + address());
-  member->add_peer_urls("http://" + address() + "-peer");
-  *response.mutable_leader() = *member;
-  *response.mutable_etcd_leader() = *member;
+  for (const Etcd::Member& known : Members()) {
+    pdpb::Member* member = response.add_members();
+    member->set_name(known.name);
+    member->set_member_id(known.id);
+    member->mutable_client_urls()->Add(known.client_urls.begin(), known.client_urls.end());
+    member->mutable_peer_urls()->Add(known.peer_urls.begin(), known.peer_urls.end());
+  }
+  *response.mutable_leader() = response.members(0);
+  *response.mutable_etcd_leader() = response.members(0);
   co_return response;
 }
 
@@ -386,21 +372,24 @@ Pd::Answer<pdpb::UpdateServiceGCSafePointResponse> Pd::UpdateServiceGcSafePoint(
 
 Pd::Answer<pdhttp::ResetTsResponse> Pd::ResetTs(Ptr<pdhttp::ResetTsRequest> request, sim::CallContext) {
   CO_RETURN_IF_ERROR(CheckLeader());
+  co_return ResetTsTo(request->tso(), request->force_use_larger());
+}
+
+pdhttp::ResetTsResponse Pd::ResetTsTo(const std::string& tso, bool force_use_larger) {
   pdhttp::ResetTsResponse response;
   uint64_t value = 0;
-  const std::string& text = request->tso();
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || value == 0) {
+  const auto parsed = std::from_chars(tso.data(), tso.data() + tso.size(), value);
+  if (parsed.ec != std::errc() || parsed.ptr != tso.data() + tso.size() || value == 0) {
     response.set_status(400);
     response.set_body("\"invalid tso value\"");
-    co_return response;
+    return response;
   }
-  const Status done = oracle_.AdvanceTo(Timestamp(value), now_us(), request->force_use_larger());
+  const Status done = oracle_.AdvanceTo(Timestamp(value), now_us(), force_use_larger);
   SaveLimitIfMoved();
   Log("reset ts", value, done.ok() ? 1 : 0);
   response.set_status(done.ok() ? 200 : 403);
   response.set_body(done.ok() ? "\"Reset ts successfully.\"" : "\"" + done.message() + "\"");
-  co_return response;
+  return response;
 }
 
 }  // namespace kvjury::pd

@@ -3,7 +3,8 @@
 // Modelled: timestamps over leader changes and jumps (tso.h), one space of ids, members, stores, region routing from what PD
 // has learnt (region_view.h), scattering with operators that take time, GC safe point and service safe points, reset-ts.
 // While no member leads, every call fails with UNAVAILABLE. Requests of another cluster id are rejected in PD's own words.
-// Not modelled: several members with their own state, schedulers other than scatter, placement rules, etcd.
+// etcd's own interface is etcd.h.
+// Not modelled: several members with their own state, schedulers other than scatter, placement rules.
 // Source: pdpb.PD of kvproto (TiKV 8.5), and the answers of a real PD 8.5.7. UpdateGCSafePoint does not look at service safe points.
 // Determinism: decisions go to the component "pd" (with the cluster's prefix) of the world's log.
 #pragma once
@@ -12,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "fakes/pd/etcd.h"
+#include "fakes/pd/http_api.h"
 #include "fakes/pd/methods.h"
 #include "fakes/pd/region_view.h"
 #include "fakes/pd/tso.h"
@@ -25,6 +28,8 @@ struct PdOptions {
   std::string cluster;
   uint64_t cluster_id = 0;
   int64_t clock_start_ms = 0;
+  /// What clients are told to dial, "http://127.0.0.1:2379"; empty: the world's own address.
+  std::vector<std::string> client_urls;
   /// How long a scatter operator runs.
   Micros operator_us = 300'000;
 };
@@ -84,6 +89,7 @@ class Pd {
   void Shutdown() { timers_.Cancel(); }
 
  private:
+  friend class HttpApi;
   struct Operator {
     bool running = false;
     Micros known_until_us = 0;
@@ -106,6 +112,13 @@ class Pd {
   Answer<pdpb::GetRegionResponse> GetPrevRegion(Ptr<pdpb::GetRegionRequest> request, sim::CallContext context);
   Answer<pdpb::GetRegionResponse> GetRegionById(Ptr<pdpb::GetRegionByIDRequest> request, sim::CallContext context);
   Answer<pdpb::ScanRegionsResponse> ScanRegions(Ptr<pdpb::ScanRegionsRequest> request, sim::CallContext context);
+  Answer<pdpb::BatchScanRegionsResponse> BatchScanRegions(Ptr<pdpb::BatchScanRegionsRequest> request,
+                                                          sim::CallContext context);
+  Answer<pdpb::QueryRegionResponse> QueryRegion(Ptr<pdpb::QueryRegionRequest> request, sim::CallContext context);
+  Answer<pdpb::GetClusterInfoResponse> GetClusterInfo(Ptr<pdpb::GetClusterInfoRequest> request, sim::CallContext context);
+  Answer<pdpb::IsBootstrappedResponse> IsBootstrapped(Ptr<pdpb::IsBootstrappedRequest> request, sim::CallContext context);
+  Answer<pdpb::GetClusterConfigResponse> GetClusterConfig(Ptr<pdpb::GetClusterConfigRequest> request,
+                                                          sim::CallContext context);
   Answer<pdpb::ScatterRegionResponse> ScatterRegion(Ptr<pdpb::ScatterRegionRequest> request, sim::CallContext context);
   Answer<pdpb::GetOperatorResponse> GetOperator(Ptr<pdpb::GetOperatorRequest> request, sim::CallContext context);
   Answer<pdpb::GetGCSafePointResponse> GetGcSafePoint(Ptr<pdpb::GetGCSafePointRequest> request, sim::CallContext context);
@@ -115,14 +128,23 @@ class Pd {
       Ptr<pdpb::UpdateServiceGCSafePointRequest> request, sim::CallContext context);
   Answer<pdhttp::ResetTsResponse> ResetTs(Ptr<pdhttp::ResetTsRequest> request, sim::CallContext context);
 
+  /// reset-ts: `tso` in decimal. Status and body as over HTTP.
+  pdhttp::ResetTsResponse ResetTsTo(const std::string& tso, bool force_use_larger);
+  void RegisterClusterMethods();
   template <class Request>
-  Status CheckRequest(const Request& request) const;
+  Status CheckRequest(const Request& request) const {
+    return CheckClusterId(request.header().cluster_id());
+  }
+  Status CheckClusterId(uint64_t cluster_id) const;
   Status CheckLeader() const;
   template <class Response>
-  void PutHeader(Response* response) const;
+  void PutHeader(Response* response) const {
+    response->mutable_header()->set_cluster_id(options_.cluster_id);
+  }
   void StateChanged() const;
   /// After every use of the oracle: its limit is saved before a timestamp above the former one is answered.
   void SaveLimitIfMoved();
+  [[nodiscard]] std::vector<Etcd::Member> Members() const;
   void StartScatter(const RegionInfo& info);
   [[nodiscard]] Micros now_us() const { return world_->scheduler().now_us(); }
   void Log(std::string_view kind, uint64_t a, uint64_t b = 0) { world_->log().Add(component_, kind, a, b); }
@@ -135,6 +157,8 @@ class Pd {
   Placement* placement_ = nullptr;
   std::function<void()> state_changed_;
   int64_t written_limit_ms_ = 0;
+  Etcd etcd_;
+  HttpApi http_;
   TimestampOracle oracle_;
   RegionViews views_;
   std::map<uint64_t, metapb::Store> stores_;

@@ -29,7 +29,7 @@ Cluster::Cluster(sim::World* world, ClusterOptions options)
       options_(std::move(options)),
       component_(world->log().Component(options_.name.empty() ? "cluster" : options_.name + "/cluster")),
       timers_(&world->scheduler()),
-      pd_(world, pd::PdOptions{options_.name, options_.cluster_id, options_.clock_start_ms}) {
+      pd_(world, pd::PdOptions{options_.name, options_.cluster_id, options_.clock_start_ms, options_.pd_client_urls}) {
   CHECK_GT(options_.stores, 0U);
   const SavedCluster saved = options_.durable == nullptr ? SavedCluster() : *ReadSavedCluster(options_.durable);
   pd_.SetPlacement(this);
@@ -70,6 +70,11 @@ void Cluster::MakeStores(const SavedCluster& saved) {
     meta.set_address(address);
     meta.set_peer_address(address);
     meta.set_status_address(address + "-status");
+    if (i < options_.advertised.size()) {
+      meta.set_address(options_.advertised[i].address);
+      meta.set_peer_address(options_.advertised[i].address);
+      meta.set_status_address(options_.advertised[i].status_address);
+    }
     meta.set_version("8.5.0");
     meta.set_state(metapb::Up);
     meta.set_node_state(metapb::Serving);
@@ -129,6 +134,17 @@ std::vector<StoreId> Cluster::store_ids() const {
     ids.push_back(id);
   }
   return ids;
+}
+
+const sim::MethodTable& Cluster::methods(StoreId store) const { return At(store).service->methods(); }
+
+Bytes Cluster::RegionStart(RegionId region) const {
+  const Region* found = regions_->Find(region);
+  if (found == nullptr || found->start.empty()) {
+    return {};
+  }
+  Result<Bytes> key = DecodeKey(found->start);
+  return key.ok() ? *key : found->start;
 }
 
 StoreId Cluster::StoreAt(const sim::Address& address) const {

@@ -64,6 +64,14 @@ struct ClusterOptions {
   DurableState* durable = nullptr;
   /// Whether the judge may still read what garbage collection removed. Off where nobody judges, since it costs memory.
   bool keep_collected = true;
+  /// What PD tells clients instead of the world's own addresses: for each store in order its address and its status address;
+  /// PD's members' client URLs. Empty: the world's own.
+  struct Advertised {
+    std::string address;
+    std::string status_address;
+  };
+  std::vector<Advertised> advertised;
+  std::vector<std::string> pd_client_urls;
 };
 
 /// What a restart finds beside the data.
@@ -145,6 +153,10 @@ class Cluster : private RaftHost, private pd::Placement {
   [[nodiscard]] std::vector<StoreId> store_ids() const;
   [[nodiscard]] sim::Address pd_address() const { return pd_.address(); }
   [[nodiscard]] sim::Address store_address(StoreId store) const { return StoreAddressOf(store); }
+  /// What the store answers to.
+  [[nodiscard]] const sim::MethodTable& methods(StoreId store) const;
+  /// The user key that the region starts at; empty without such a region.
+  [[nodiscard]] Bytes RegionStart(RegionId region) const;
   /// The store that listens at `address`; invalid if none of this cluster does.
   [[nodiscard]] StoreId StoreAt(const sim::Address& address) const;
   /// True if `address` is PD or a store of this cluster.

@@ -1,0 +1,333 @@
+#include "fakes/ports/listener.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <list>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "fakes/ports/http_connection.h"
+#include "fakes/ports/preface.h"
+
+namespace kvjury::ports {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPrefaceTimeout = std::chrono::seconds(10);
+constexpr size_t kHttpConnectionsMax = 512;
+constexpr int kBacklog = 1024;
+
+std::string PeerOf(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  if (address.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
+    inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+    return std::string(text) + ":" + std::to_string(ntohs(v4->sin_port));
+  }
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address);
+  inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+  return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6->sin6_port));
+}
+
+void SetBlocking(int descriptor, bool blocking) {
+  const int flags = fcntl(descriptor, F_GETFL);
+  fcntl(descriptor, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+}  // namespace
+
+class Listener::Impl {
+ public:
+  Impl(std::string host, ListenerHandlers handlers) : host_(std::move(host)), handlers_(std::move(handlers)) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  ~Impl() {
+    stopping_ = true;
+    Wake();
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+    for (HttpThread& http : http_threads_) {
+      shutdown(http.descriptor, SHUT_RDWR);
+      http.thread.join();
+      close(http.descriptor);
+    }
+    close(wake_);
+  }
+
+  Status Start(int port) {
+    wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    RETURN_IF_ERROR(Listen(port));
+    thread_ = std::thread([this]() { Loop(); });
+    return Status::Ok();
+  }
+
+  void SetAccepting(bool accepting) {
+    accepting_ = accepting;
+    Wake();
+  }
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] std::string address() const { return host_ + ":" + std::to_string(port_); }
+  [[nodiscard]] size_t open_connections() const { return open_; }
+
+ private:
+  // A connection that has not said enough yet, or a second descriptor of one that gRPC owns: to cut it, and to see it end.
+  struct Watched {
+    int descriptor = -1;
+    bool owned_by_grpc = false;
+    // Some bytes are there, too few to decide: polling for more would return at once, so these are looked at every tick.
+    bool partial = false;
+    Clock::time_point since;
+    std::string peer;
+  };
+  struct HttpThread {
+    int descriptor = -1;
+    std::atomic<bool> ended{false};
+    std::thread thread;
+  };
+
+  void Wake() const {
+    const uint64_t one = 1;
+    (void)!write(wake_, &one, sizeof(one));
+  }
+
+  Status Listen(int port) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST;
+    addrinfo* found = nullptr;
+    const std::string name = host_ == "localhost" ? "127.0.0.1" : host_;
+    if (getaddrinfo(name.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
+      return Status::InvalidArgument("\"" + host_ + "\" is no address to listen on; expected one like 127.0.0.1");
+    }
+    listening_ = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(listening_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    const bool bound = bind(listening_, found->ai_addr, found->ai_addrlen) == 0 && listen(listening_, kBacklog) == 0;
+    const int error = errno;
+    freeaddrinfo(found);
+    if (!bound) {
+      close(listening_);
+      listening_ = -1;
+      const std::string where = host_ + ":" + std::to_string(port);
+      return Status::Environment(error == EADDRINUSE ? where + " is in use already" : "cannot listen on " + where + ": " + strerror(error));
+    }
+    sockaddr_storage own{};
+    socklen_t size = sizeof(own);
+    getsockname(listening_, reinterpret_cast<sockaddr*>(&own), &size);
+    port_ = ntohs(own.ss_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&own)->sin_port
+                                           : reinterpret_cast<sockaddr_in6*>(&own)->sin6_port);
+    return Status::Ok();
+  }
+
+  void Loop() {
+    while (!stopping_) {
+      FollowAccepting();
+      std::vector<pollfd> polled{{wake_, POLLIN, 0}};
+      if (listening_ >= 0) {
+        polled.push_back({listening_, POLLIN, 0});
+      }
+      const size_t first = polled.size();
+      for (const Watched& watched : watched_) {
+        const bool wait_for_bytes = !watched.owned_by_grpc && !watched.partial;
+        polled.push_back({watched.descriptor, static_cast<short>(wait_for_bytes ? POLLIN : watched.owned_by_grpc ? POLLRDHUP : 0), 0});
+      }
+      const bool undecided = std::any_of(watched_.begin(), watched_.end(), [](const Watched& w) { return !w.owned_by_grpc; });
+      poll(polled.data(), polled.size(), undecided ? 20 : 1000);
+      uint64_t drained = 0;
+      (void)!read(wake_, &drained, sizeof(drained));
+      Inspect(polled, first);
+      if (listening_ >= 0 && (polled[1].revents & POLLIN) != 0) {
+        Accept();
+      }
+      JoinEndedHttp();
+      open_ = watched_.size() + http_threads_.size();
+    }
+    CloseAll();
+  }
+
+  void FollowAccepting() {
+    if (!accepting_ && listening_ >= 0) {
+      CloseAll();
+    } else if (accepting_ && listening_ < 0) {
+      (void)Listen(port_).ok();  // tried again at the next tick if somebody took the port meanwhile
+    }
+  }
+
+  void CloseAll() {
+    if (listening_ >= 0) {
+      close(listening_);
+      listening_ = -1;
+    }
+    for (const Watched& watched : watched_) {
+      shutdown(watched.descriptor, SHUT_RDWR);
+      close(watched.descriptor);
+    }
+    watched_.clear();
+    for (const HttpThread& http : http_threads_) {
+      shutdown(http.descriptor, SHUT_RDWR);
+    }
+  }
+
+  void Accept() {
+    while (true) {
+      sockaddr_storage from{};
+      socklen_t size = sizeof(from);
+      const int descriptor = accept4(listening_, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (descriptor < 0) {
+        return;
+      }
+      const int on = 1;
+      setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+      watched_.push_back({descriptor, false, false, Clock::now(), PeerOf(from)});
+    }
+  }
+
+  void Say(const std::string& line) const {
+    if (handlers_.on_connection) {
+      handlers_.on_connection(address() + ": " + line);
+    }
+  }
+
+  void Inspect(const std::vector<pollfd>& polled, size_t first) {
+    size_t i = first;
+    for (auto it = watched_.begin(); it != watched_.end() && i < polled.size(); ++i) {
+      const short seen = polled[i].revents;
+      const bool gone = (seen & (POLLHUP | POLLERR | POLLNVAL)) != 0 || (it->owned_by_grpc && (seen & POLLRDHUP) != 0);
+      bool done = gone;
+      if (gone) {
+        Say(it->peer + " has gone");
+        close(it->descriptor);
+      } else if (!it->owned_by_grpc) {
+        done = Decide(&*it, (seen & POLLIN) != 0 || it->partial);
+      }
+      it = done ? watched_.erase(it) : std::next(it);
+    }
+  }
+
+  // True when nothing is left to watch.
+  bool Decide(Watched* watched, bool readable) {
+    char bytes[64];
+    const ssize_t got = readable ? recv(watched->descriptor, bytes, sizeof(bytes), MSG_PEEK) : -1;
+    const Speech speech = got > 0 ? Recognize(std::string_view(bytes, static_cast<size_t>(got))) : Speech::kNeedMore;
+    switch (speech) {
+      case Speech::kHttp2:
+        return HandToGrpc(watched);
+      case Speech::kHttp1:
+        return HandToHttp(*watched);
+      case Speech::kNeedMore:
+        if (got == 0 || Clock::now() - watched->since > kPrefaceTimeout) {
+          Say(watched->peer + (got == 0 ? " closed before it said anything whole" : " said nothing for too long"));
+          close(watched->descriptor);
+          return true;
+        }
+        watched->partial = got > 0;
+        return false;
+      case Speech::kTls:
+      case Speech::kGarbage:
+        Say(watched->peer + (speech == Speech::kTls ? " speaks TLS, this port is plain" : " speaks neither HTTP/2 nor HTTP/1.1"));
+        close(watched->descriptor);
+        return true;
+    }
+    return true;
+  }
+
+  bool HandToGrpc(Watched* watched) {
+    if (!handlers_.on_grpc) {
+      Say(watched->peer + " speaks gRPC, this port does not");
+      close(watched->descriptor);
+      return true;
+    }
+    Say(watched->peer + " speaks gRPC");
+    const int second = fcntl(watched->descriptor, F_DUPFD_CLOEXEC, 3);
+    handlers_.on_grpc(watched->descriptor, watched->peer);
+    watched->descriptor = second;
+    watched->owned_by_grpc = true;
+    return second < 0;
+  }
+
+  bool HandToHttp(const Watched& watched) {
+    if (http_threads_.size() >= kHttpConnectionsMax) {
+      Say(watched.peer + " is one HTTP connection too many");
+      close(watched.descriptor);
+      return true;
+    }
+    Say(watched.peer + " speaks HTTP/1.1");
+    SetBlocking(watched.descriptor, true);
+    HttpThread& http = http_threads_.emplace_back();
+    http.descriptor = watched.descriptor;
+    http.thread = std::thread([this, &http]() {
+      ServeHttp(http.descriptor, handlers_.on_http, [this]() { return stopping_.load() || !accepting_.load(); });
+      shutdown(http.descriptor, SHUT_RDWR);
+      http.ended = true;
+      Wake();
+    });
+    return true;
+  }
+
+  void JoinEndedHttp() {
+    for (auto it = http_threads_.begin(); it != http_threads_.end();) {
+      if (it->ended) {
+        it->thread.join();
+        close(it->descriptor);
+        it = http_threads_.erase(it);
+      } else {
+        ++it;
+      }
+    }
+  }
+
+  std::string host_;
+  ListenerHandlers handlers_;
+  int port_ = 0;
+  int listening_ = -1;
+  int wake_ = -1;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> accepting_{true};
+  std::atomic<size_t> open_{0};
+  // Only on the listener's thread.
+  std::list<Watched> watched_;
+  std::list<HttpThread> http_threads_;
+  std::thread thread_;
+};
+
+Result<std::unique_ptr<Listener>> Listener::Start(const std::string& host, int port, ListenerHandlers handlers) {
+  if (!handlers.on_http) {
+    handlers.on_http = [](const ::http::Request&) {
+      ::http::Response response;
+      response.set_status(404);
+      response.set_content_type("text/plain; charset=utf-8");
+      response.set_body("404 page not found\n");
+      return response;
+    };
+  }
+  auto impl = std::make_unique<Impl>(host, std::move(handlers));
+  RETURN_IF_ERROR(impl->Start(port));
+  return std::unique_ptr<Listener>(new Listener(std::move(impl)));
+}
+
+Listener::Listener(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Listener::~Listener() = default;
+int Listener::port() const { return impl_->port(); }
+std::string Listener::address() const { return impl_->address(); }
+void Listener::SetAccepting(bool accepting) { impl_->SetAccepting(accepting); }
+size_t Listener::open_connections() const { return impl_->open_connections(); }
+
+}  // namespace kvjury::ports

@@ -1,0 +1,228 @@
+#include "fakes/ports/served_cluster.h"
+
+#include <unistd.h>
+
+#include <future>
+
+#include "fakes/base/digest.h"
+#include "fakes/objects/object_store.h"
+#include "fakes/ports/grpc_server.h"
+#include "fakes/ports/http_calls.h"
+#include "fakes/ports/listener.h"
+#include "fakes/tikv/cluster_faults.h"
+
+namespace kvjury::ports {
+
+namespace {
+
+constexpr int64_t kLoadedBeforeMs = 1'000;
+
+int64_t WallClockMs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+// Another one for every cluster that anybody starts; positive as a signed number, never 0.
+uint64_t NewClusterId() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  return Mix64(static_cast<uint64_t>(now), static_cast<uint64_t>(getpid())) >> 1 | 1;
+}
+
+// Real backups go to real folders.
+Result<std::unique_ptr<objects::ObjectStore>> OpenFolder(const std::string& path) {
+  return objects::DirectoryObjectStore::Open(path, objects::DirectoryObjectStore::Access::kReadWrite);
+}
+
+sim::FabricOptions NoLatency() {
+  sim::FabricOptions options;
+  options.latency_us = 0;
+  return options;
+}
+
+// Keys at which the pairs, or without any the bytes that keys may begin with, fall into `regions` parts.
+std::vector<Bytes> EvenCuts(const std::vector<std::pair<Bytes, Bytes>>& pairs, uint32_t regions) {
+  std::vector<Bytes> cuts;
+  for (uint32_t i = 1; i < regions; ++i) {
+    if (pairs.empty()) {
+      cuts.emplace_back(1, static_cast<char>(256 * i / regions));
+    } else {
+      cuts.push_back(pairs[pairs.size() * i / regions].first);
+    }
+  }
+  return cuts;
+}
+
+}  // namespace
+
+// One address of the world with its ports. Its listeners open first, since the cluster must know their numbers; whoever
+// connects that early waits.
+struct Endpoint {
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<Listener> status_listener;
+  std::unique_ptr<GrpcServer> grpc;
+  std::unique_ptr<HttpCalls> http;
+};
+
+class ServedCluster::Impl {
+ public:
+  explicit Impl(ServeOptions options)
+      : options_(std::move(options)),
+        world_(options_.faults, NoLatency()),
+        storages_(&OpenFolder),
+        live_(&world_),
+        ready_(ready_promise_.get_future().share()) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl() { Stop(); }
+
+  Status Start() {
+    const Status started = StartAll();
+    ready_promise_.set_value(started.ok());
+    if (started.ok()) {
+      live_.Start();
+    }
+    return started;
+  }
+
+  void Stop() {
+    if (std::exchange(stopped_, true)) {
+      return;
+    }
+    for (std::unique_ptr<Endpoint>& endpoint : endpoints_) {
+      endpoint->listener.reset();
+    }
+    live_.Stop();
+    for (std::unique_ptr<Endpoint>& endpoint : endpoints_) {
+      endpoint->status_listener.reset();
+      if (endpoint->grpc != nullptr) {
+        endpoint->grpc->Stop(0);
+      }
+    }
+    if (cluster_ != nullptr) {
+      cluster_->Shutdown();
+    }
+  }
+
+  std::vector<std::string> pd_addresses_;
+  std::vector<ServedStore> stores_;
+  CallLog calls_;
+  LiveWorld& live() { return live_; }
+  tikv::Cluster& cluster() { return *cluster_; }
+
+ private:
+  Status StartAll() {
+    Endpoint* pd = AddEndpoint();
+    RETURN_IF_ERROR(Listen(pd, options_.pd_port, true));
+    pd_addresses_.push_back(pd->listener->address());
+    for (uint32_t i = 0; i < options_.stores; ++i) {
+      Endpoint* store = AddEndpoint();
+      RETURN_IF_ERROR(Listen(store, 0, false));
+      RETURN_IF_ERROR(ListenForStatus(store));
+      stores_.push_back({0, store->listener->address(), store->status_listener->address()});
+    }
+    MakeCluster();
+    RETURN_IF_ERROR(Serve(pd, cluster_->pd_address(), &cluster_->pd().methods()));
+    size_t i = 0;
+    for (const StoreId id : cluster_->store_ids()) {
+      stores_[i].id = id.value();
+      RETURN_IF_ERROR(Serve(endpoints_[1 + i].get(), cluster_->store_address(id), &cluster_->methods(id)));
+      ++i;
+    }
+    return Status::Ok();
+  }
+
+  void MakeCluster() {
+    tikv::ClusterOptions options;
+    options.cluster_id = NewClusterId();
+    options.stores = options_.stores;
+    options.clock_start_ms = WallClockMs();
+    options.storages = &storages_;
+    options.sst_codec = tikv::SstCodec::kRocksDb;
+    options.instant = true;
+    options.raft.commit_us = 0;
+    for (const std::string& address : pd_addresses_) {
+      options.pd_client_urls.push_back("http://" + address);
+    }
+    for (const ServedStore& store : stores_) {
+      options.advertised.push_back({store.address, store.status_address});
+    }
+    cluster_ = std::make_unique<tikv::Cluster>(&world_, options);
+    if (!options_.pairs.empty()) {
+      cluster_->LoadPairs(options_.pairs, Timestamp::Compose(options.clock_start_ms - kLoadedBeforeMs, 0));
+    }
+    for (const Bytes& cut : EvenCuts(options_.pairs, options_.regions)) {
+      static_cast<void>(cluster_->SplitAt(cut));  // false where two cuts fall on one key
+    }
+    faults_ = std::make_unique<tikv::FaultExecutor>(&world_, std::vector<tikv::Cluster*>{cluster_.get()});
+  }
+
+  Endpoint* AddEndpoint() { return endpoints_.emplace_back(std::make_unique<Endpoint>()).get(); }
+
+  Status Listen(Endpoint* endpoint, int port, bool with_http) {
+    ListenerHandlers handlers;
+    handlers.on_connection = options_.on_connection;
+    handlers.on_grpc = [this, endpoint](int descriptor, const std::string& peer) {
+      if (ready_.get()) {
+        endpoint->grpc->AddConnection(descriptor, peer);
+      }
+    };
+    if (with_http) {
+      handlers.on_http = HttpHandler(endpoint);
+    }
+    Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, port, std::move(handlers));
+    RETURN_IF_ERROR(listener.status());
+    endpoint->listener = *std::move(listener);
+    return Status::Ok();
+  }
+
+  Status ListenForStatus(Endpoint* endpoint) {
+    ListenerHandlers handlers;
+    handlers.on_connection = options_.on_connection;
+    handlers.on_http = HttpHandler(endpoint);
+    Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, 0, std::move(handlers));
+    RETURN_IF_ERROR(listener.status());
+    endpoint->status_listener = *std::move(listener);
+    return Status::Ok();
+  }
+
+  std::function<::http::Response(const ::http::Request&)> HttpHandler(Endpoint* endpoint) {
+    return [this, endpoint](const ::http::Request& request) {
+      return ready_.get() ? endpoint->http->Answer(request) : ::http::Response();
+    };
+  }
+
+  Status Serve(Endpoint* endpoint, const sim::Address& address, const sim::MethodTable* methods) {
+    auto region_start = [this](uint64_t id) { return cluster_->RegionStart(RegionId(id)); };
+    endpoint->http = std::make_unique<HttpCalls>(&live_, methods, &calls_, address);
+    endpoint->grpc = std::make_unique<GrpcServer>(&live_, methods, &calls_, GrpcServerOptions{address, region_start});
+    return endpoint->grpc->Start();
+  }
+
+  ServeOptions options_;
+  sim::World world_;
+  objects::Storages storages_;
+  std::unique_ptr<tikv::Cluster> cluster_;
+  std::unique_ptr<tikv::FaultExecutor> faults_;
+  LiveWorld live_;
+  std::promise<bool> ready_promise_;
+  std::shared_future<bool> ready_;
+  std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  bool stopped_ = false;
+};
+
+Result<std::unique_ptr<ServedCluster>> ServedCluster::Start(ServeOptions options) {
+  auto impl = std::make_unique<Impl>(std::move(options));
+  RETURN_IF_ERROR(impl->Start());
+  return std::unique_ptr<ServedCluster>(new ServedCluster(std::move(impl)));
+}
+
+ServedCluster::ServedCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ServedCluster::~ServedCluster() = default;
+const std::vector<std::string>& ServedCluster::pd_addresses() const { return impl_->pd_addresses_; }
+const std::vector<ServedStore>& ServedCluster::stores() const { return impl_->stores_; }
+const CallLog& ServedCluster::calls() const { return impl_->calls_; }
+LiveWorld& ServedCluster::live() { return impl_->live(); }
+tikv::Cluster& ServedCluster::cluster() { return impl_->cluster(); }
+void ServedCluster::Stop() { impl_->Stop(); }
+
+}  // namespace kvjury::ports

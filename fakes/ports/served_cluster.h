@@ -1,0 +1,75 @@
+// ServedCluster: PD and the stores of one simulated cluster behind real ports, for programs that nobody here wrote.
+//
+//   PD's port     gRPC (PD's and etcd's) and HTTP/1.1
+//   store i       one gRPC port, one status port (HTTP/1.1)
+// The same handlers as in the simulation; time follows the wall clock, processing takes what it takes, messages travel at the
+// speed of the loopback, and the fault plan of a case strikes outside calls by their labels (outside_calls.h).
+// Not modelled: several processes; a killed store is a closed port and cut connections.
+// Threads: the world's, gRPC's, one for each port, one for each HTTP connection. Nothing survives Stop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fakes/base/bytes.h"
+#include "fakes/base/ids.h"
+#include "fakes/base/status.h"
+#include "fakes/ports/call_log.h"
+#include "fakes/ports/live_world.h"
+#include "fakes/tikv/cluster.h"
+#include "proto/kvjury/case.pb.h"
+
+namespace kvjury::ports {
+
+struct ServeOptions {
+  /// Where all ports are.
+  std::string host = "127.0.0.1";
+  /// 0: any free one.
+  int pd_port = 2379;
+  uint32_t stores = 3;
+  /// At least so many; 0: those of a fresh cluster, five.
+  uint32_t regions = 0;
+  /// What the cluster holds from the start: ascending user keys.
+  std::vector<std::pair<Bytes, Bytes>> pairs;
+  /// Faults and delays; the rest of the case does not count.
+  record::Case faults;
+  /// A line for people about a connection. May be empty. From several threads.
+  std::function<void(const std::string&)> on_connection;
+};
+
+struct ServedStore {
+  uint64_t id = 0;
+  std::string address;
+  std::string status_address;
+};
+
+class ServedCluster {
+ public:
+  /// Errors: kEnvironment for ports (named) and gRPC; kInvalidArgument for a host.
+  static Result<std::unique_ptr<ServedCluster>> Start(ServeOptions options);
+  ServedCluster(const ServedCluster&) = delete;
+  ServedCluster& operator=(const ServedCluster&) = delete;
+  /// Stops.
+  ~ServedCluster();
+
+  /// "127.0.0.1:2379" of each member.
+  [[nodiscard]] const std::vector<std::string>& pd_addresses() const;
+  [[nodiscard]] const std::vector<ServedStore>& stores() const;
+  [[nodiscard]] const CallLog& calls() const;
+  LiveWorld& live();
+  /// Only on the world's thread, or after Stop.
+  tikv::Cluster& cluster();
+
+  /// Closes the ports, ends all calls, stops the world. Idempotent.
+  void Stop();
+
+ private:
+  class Impl;
+  explicit ServedCluster(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvjury::ports

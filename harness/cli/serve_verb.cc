@@ -1,0 +1,154 @@
+// kvjury serve: a simulated cluster on real ports, until a signal ends it.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "fakes/ports/served_cluster.h"
+#include "harness/backup/address.h"
+#include "harness/cli/signals.h"
+#include "harness/cli/verb.h"
+
+namespace kvjury::cli {
+namespace {
+
+constexpr auto kSignalPoll = std::chrono::milliseconds(20);
+
+/// What an address holds, as the pairs of a whole cluster.
+Result<std::vector<std::pair<Bytes, Bytes>>> PairsOf(const std::string& address) {
+  Result<backup::OpenedSource> opened = backup::OpenAddress(address);
+  RETURN_IF_ERROR(opened.status());
+  if (opened->content == backup::OpenedSource::Content::kViews) {
+    return Status::Unsupported(address + " holds no keys and values; serve needs kv:// or br://");
+  }
+  std::vector<std::pair<Bytes, Bytes>> pairs;
+  if (opened->content == backup::OpenedSource::Content::kCluster) {
+    pairs.assign(opened->pairs.begin(), opened->pairs.end());
+    return pairs;
+  }
+  const Bytes& name = opened->volume_names.front();
+  const Bytes prefix = juicefs::VolumePrefix(name.empty() ? Bytes("vol") : name);
+  for (const auto& [key, value] : opened->pairs) {
+    pairs.emplace_back(prefix + key, value);
+  }
+  return pairs;
+}
+
+/// The file is complete when it is there.
+Status WriteWhole(const std::string& path, const std::string& text) {
+  const std::string temporary = path + ".tmp";
+  std::FILE* file = std::fopen(temporary.c_str(), "w");
+  if (file == nullptr) {
+    return Status::Environment("cannot write \"" + path + "\"");
+  }
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  if (std::fclose(file) != 0 || !written || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    return Status::Environment("cannot write \"" + path + "\"");
+  }
+  return Status::Ok();
+}
+
+class ServeVerb : public Verb {
+ public:
+  CLI::App* Register(CLI::App* program) override {
+    CLI::App* verb = program->add_subcommand("serve", "A simulated PD and TiKV on real ports, for juicefs, br and other clients");
+    verb->add_option("--listen", options_.host, "The address of all ports")->capture_default_str();
+    verb->add_option("--pd-port", options_.pd_port, "PD's port; 0: any free one")->capture_default_str()->check(CLI::Range(0, 65535));
+    verb->add_option("--stores", options_.stores, "Stores")->capture_default_str()->check(CLI::Range(1, 64));
+    verb->add_option("--regions", options_.regions, "Cut into about so many regions more than a fresh cluster has")
+        ->check(CLI::Range(1, 100'000));
+    verb->add_option("--volume", volume_, "What the cluster holds: kv:// or br://");
+    verb->add_option("--ready-file", ready_file_, "Written, whole, once clients may connect: the addresses as JSON");
+    verb->add_flag("--json", json_, "The addresses as one JSON object on stdout");
+    verb->add_flag("-v,--verbose", verbose_, "A line for each connection, and at the end a summary of calls");
+    return verb;
+  }
+
+  ExitCode Run(Terminal* terminal) override {
+    if (!volume_.empty()) {
+      Result<std::vector<std::pair<Bytes, Bytes>>> pairs = PairsOf(volume_);
+      if (!pairs.ok()) {
+        return Fail(terminal, pairs.error());
+      }
+      options_.pairs = *std::move(pairs);
+    }
+    std::mutex mutex;
+    if (verbose_) {
+      options_.on_connection = [&mutex, terminal](const std::string& line) {
+        const std::lock_guard lock(mutex);
+        *terminal->err << line << "\n" << std::flush;
+      };
+    }
+    const GracefulStop stop;
+    Result<std::unique_ptr<ports::ServedCluster>> started = ports::ServedCluster::Start(std::move(options_));
+    if (!started.ok()) {
+      return Fail(terminal, started.error());
+    }
+    const Status said = SayReady(terminal, **started);
+    if (!said.ok()) {
+      return Fail(terminal, said);
+    }
+    while (!stop.requested()) {
+      std::this_thread::sleep_for(kSignalPoll);
+    }
+    (*started)->Stop();
+    if (!ready_file_.empty()) {
+      unlink(ready_file_.c_str());
+    }
+    if (verbose_) {
+      SaySummary(terminal, (*started)->calls());
+    }
+    return *stop.requested();
+  }
+
+ private:
+  Status SayReady(Terminal* terminal, const ports::ServedCluster& served) {
+    nlohmann::ordered_json object;
+    object["pd"] = served.pd_addresses();
+    object["stores"] = nlohmann::ordered_json::array();
+    std::string words = "kvjury serve: PD " + fmt::format("{}", fmt::join(served.pd_addresses(), ", ")) + "\n";
+    for (const ports::ServedStore& store : served.stores()) {
+      object["stores"].push_back({{"id", store.id}, {"address", store.address}, {"status_address", store.status_address}});
+      words += fmt::format("  store {}: {}, status http://{}\n", store.id, store.address, store.status_address);
+    }
+    words += fmt::format("  juicefs: tikv://{}/NAME; br: --pd {}; Ctrl-C ends it\n", served.pd_addresses().front(),
+                         served.pd_addresses().front());
+    const std::string text = object.dump(2) + "\n";
+    if (!ready_file_.empty()) {
+      RETURN_IF_ERROR(WriteWhole(ready_file_, text));
+    }
+    *terminal->err << words << std::flush;
+    if (json_) {
+      *terminal->out << text;
+      return FlushOut(terminal);
+    }
+    return Status::Ok();
+  }
+
+  static void SaySummary(Terminal* terminal, const ports::CallLog& log) {
+    for (const auto& [where, counts] : log.counts()) {
+      *terminal->err << fmt::format("{:<10} {:<24} {:>9} calls {:>6} failed  mean {:>8} us  p50 < {:>8} us  p99 < {:>8} us\n",
+                                    where.first, where.second, counts.calls, counts.failed, counts.us_total / counts.calls,
+                                    counts.UsOfShare(0.5), counts.UsOfShare(0.99));
+    }
+    *terminal->err << std::flush;
+  }
+
+  ports::ServeOptions options_;
+  std::string volume_;
+  std::string ready_file_;
+  bool json_ = false;
+  bool verbose_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> MakeServeVerb() { return std::make_unique<ServeVerb>(); }
+
+}  // namespace kvjury::cli
