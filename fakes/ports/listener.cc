@@ -54,7 +54,8 @@ void SetBlocking(int descriptor, bool blocking) {
 
 class Listener::Impl {
  public:
-  Impl(std::string host, ListenerHandlers handlers) : host_(std::move(host)), handlers_(std::move(handlers)) {}
+  Impl(std::string host, std::shared_ptr<const TlsContext> tls, ListenerHandlers handlers)
+      : host_(std::move(host)), tls_(std::move(tls)), handlers_(std::move(handlers)) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
@@ -64,10 +65,10 @@ class Listener::Impl {
     if (thread_.joinable()) {
       thread_.join();
     }
-    for (HttpThread& http : http_threads_) {
-      shutdown(http.descriptor, SHUT_RDWR);
-      http.thread.join();
-      close(http.descriptor);
+    for (Worker& worker : workers_) {
+      shutdown(worker.descriptor, SHUT_RDWR);
+      worker.thread.join();
+      worker.Close();
     }
     close(wake_);
   }
@@ -94,13 +95,25 @@ class Listener::Impl {
     bool owned_by_grpc = false;
     // Some bytes are there, too few to decide: polling for more would return at once, so these are looked at every tick.
     bool partial = false;
+    // The decrypted side of a connection.
+    bool inside_tls = false;
     Clock::time_point since;
     std::string peer;
   };
-  struct HttpThread {
+  // A thread for one connection: HTTP/1.1, or decrypting.
+  struct Worker {
     int descriptor = -1;
+    int plain = -1;  // our end of the socket pair, when decrypting
+    bool http = false;
     std::atomic<bool> ended{false};
     std::thread thread;
+
+    void Close() const {
+      close(descriptor);
+      if (plain >= 0) {
+        close(plain);
+      }
+    }
   };
 
   void Wake() const {
@@ -157,8 +170,8 @@ class Listener::Impl {
       if (listening_ >= 0 && (polled[1].revents & POLLIN) != 0) {
         Accept();
       }
-      JoinEndedHttp();
-      open_ = watched_.size() + http_threads_.size();
+      JoinEndedWorkers();
+      open_ = watched_.size() + workers_.size();
     }
     CloseAll();
   }
@@ -181,8 +194,8 @@ class Listener::Impl {
       close(watched.descriptor);
     }
     watched_.clear();
-    for (const HttpThread& http : http_threads_) {
-      shutdown(http.descriptor, SHUT_RDWR);
+    for (const Worker& worker : workers_) {
+      shutdown(worker.descriptor, SHUT_RDWR);
     }
   }
 
@@ -196,8 +209,16 @@ class Listener::Impl {
       }
       const int on = 1;
       setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-      watched_.push_back({descriptor, false, false, Clock::now(), PeerOf(from)});
+      Watch(descriptor, PeerOf(from), false);
     }
+  }
+
+  void Watch(int descriptor, std::string peer, bool inside_tls) {
+    Watched& watched = watched_.emplace_back();
+    watched.descriptor = descriptor;
+    watched.inside_tls = inside_tls;
+    watched.since = Clock::now();
+    watched.peer = std::move(peer);
   }
 
   void Say(const std::string& line) const {
@@ -227,33 +248,33 @@ class Listener::Impl {
     char bytes[64];
     const ssize_t got = readable ? recv(watched->descriptor, bytes, sizeof(bytes), MSG_PEEK) : -1;
     const Speech speech = got > 0 ? Recognize(std::string_view(bytes, static_cast<size_t>(got))) : Speech::kNeedMore;
-    switch (speech) {
-      case Speech::kHttp2:
-        return HandToGrpc(watched);
-      case Speech::kHttp1:
-        return HandToHttp(*watched);
-      case Speech::kNeedMore:
-        if (got == 0 || Clock::now() - watched->since > kPrefaceTimeout) {
-          Say(watched->peer + (got == 0 ? " closed before it said anything whole" : " said nothing for too long"));
-          close(watched->descriptor);
-          return true;
-        }
-        watched->partial = got > 0;
-        return false;
-      case Speech::kTls:
-      case Speech::kGarbage:
-        Say(watched->peer + (speech == Speech::kTls ? " speaks TLS, this port is plain" : " speaks neither HTTP/2 nor HTTP/1.1"));
-        close(watched->descriptor);
-        return true;
+    if (speech == Speech::kNeedMore) {
+      watched->partial = got > 0;
+      const bool too_long = Clock::now() - watched->since > kPrefaceTimeout;
+      return got == 0 ? Drop(*watched, "closed before it said anything whole") : too_long && Drop(*watched, "said nothing whole for too long");
     }
+    const bool encrypted = tls_ == nullptr || watched->inside_tls;
+    if (speech == Speech::kGarbage) {
+      return Drop(*watched, "speaks neither HTTP/2 nor HTTP/1.1");
+    }
+    if (speech == Speech::kTls) {
+      return encrypted ? Drop(*watched, "speaks TLS, this port is plain") : HandToTls(*watched);
+    }
+    if (!encrypted) {
+      return Drop(*watched, "does not speak TLS, this port does");
+    }
+    return speech == Speech::kHttp2 ? HandToGrpc(watched) : HandToHttp(*watched);
+  }
+
+  bool Drop(const Watched& watched, const std::string& why) {
+    Say(watched.peer + " " + why);
+    close(watched.descriptor);
     return true;
   }
 
   bool HandToGrpc(Watched* watched) {
     if (!handlers_.on_grpc) {
-      Say(watched->peer + " speaks gRPC, this port does not");
-      close(watched->descriptor);
-      return true;
+      return Drop(*watched, "speaks gRPC, this port does not");
     }
     Say(watched->peer + " speaks gRPC");
     const int second = fcntl(watched->descriptor, F_DUPFD_CLOEXEC, 3);
@@ -264,30 +285,56 @@ class Listener::Impl {
   }
 
   bool HandToHttp(const Watched& watched) {
-    if (http_threads_.size() >= kHttpConnectionsMax) {
-      Say(watched.peer + " is one HTTP connection too many");
-      close(watched.descriptor);
-      return true;
+    const auto serving = static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [](const Worker& w) { return w.http; }));
+    if (serving >= kHttpConnectionsMax) {
+      return Drop(watched, "is one HTTP connection too many");
     }
     Say(watched.peer + " speaks HTTP/1.1");
     SetBlocking(watched.descriptor, true);
-    HttpThread& http = http_threads_.emplace_back();
-    http.descriptor = watched.descriptor;
-    http.thread = std::thread([this, &http]() {
-      ServeHttp(http.descriptor, handlers_.on_http, [this]() { return stopping_.load() || !accepting_.load(); });
-      shutdown(http.descriptor, SHUT_RDWR);
-      http.ended = true;
-      Wake();
+    Worker& worker = workers_.emplace_back();
+    worker.descriptor = watched.descriptor;
+    worker.http = true;
+    worker.thread = std::thread([this, &worker]() {
+      ServeHttp(worker.descriptor, handlers_.on_http, [this]() { return Ending(); });
+      End(&worker);
     });
     return true;
   }
 
-  void JoinEndedHttp() {
-    for (auto it = http_threads_.begin(); it != http_threads_.end();) {
+  bool HandToTls(const Watched& watched) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+      return Drop(watched, "is one TLS connection too many");
+    }
+    Worker& worker = workers_.emplace_back();
+    worker.descriptor = watched.descriptor;
+    worker.plain = pair[0];
+    worker.thread = std::thread([this, &worker, peer = watched.peer]() {
+      const Status carried = tls_->Carry(worker.descriptor, worker.plain, [this]() { return Ending(); });
+      if (!carried.ok()) {
+        Say(peer + " was refused: " + carried.message());
+      }
+      shutdown(worker.plain, SHUT_RDWR);
+      End(&worker);
+    });
+    Watch(pair[1], watched.peer, true);
+    return true;
+  }
+
+  [[nodiscard]] bool Ending() const { return stopping_ || !accepting_; }
+
+  void End(Worker* worker) {
+    shutdown(worker->descriptor, SHUT_RDWR);
+    worker->ended = true;
+    Wake();
+  }
+
+  void JoinEndedWorkers() {
+    for (auto it = workers_.begin(); it != workers_.end();) {
       if (it->ended) {
         it->thread.join();
-        close(it->descriptor);
-        it = http_threads_.erase(it);
+        it->Close();
+        it = workers_.erase(it);
       } else {
         ++it;
       }
@@ -295,6 +342,7 @@ class Listener::Impl {
   }
 
   std::string host_;
+  std::shared_ptr<const TlsContext> tls_;
   ListenerHandlers handlers_;
   int port_ = 0;
   int listening_ = -1;
@@ -304,11 +352,12 @@ class Listener::Impl {
   std::atomic<size_t> open_{0};
   // Only on the listener's thread.
   std::list<Watched> watched_;
-  std::list<HttpThread> http_threads_;
+  std::list<Worker> workers_;
   std::thread thread_;
 };
 
-Result<std::unique_ptr<Listener>> Listener::Start(const std::string& host, int port, ListenerHandlers handlers) {
+Result<std::unique_ptr<Listener>> Listener::Start(const std::string& host, int port, std::shared_ptr<const TlsContext> tls,
+                                                   ListenerHandlers handlers) {
   if (!handlers.on_http) {
     handlers.on_http = [](const ::http::Request&) {
       ::http::Response response;
@@ -318,7 +367,7 @@ Result<std::unique_ptr<Listener>> Listener::Start(const std::string& host, int p
       return response;
     };
   }
-  auto impl = std::make_unique<Impl>(host, std::move(handlers));
+  auto impl = std::make_unique<Impl>(host, std::move(tls), std::move(handlers));
   RETURN_IF_ERROR(impl->Start(port));
   return std::unique_ptr<Listener>(new Listener(std::move(impl)));
 }

@@ -1,7 +1,7 @@
 // Listener: one port of 127.0.0.1 (or another address) that speaks gRPC and HTTP/1.1, told apart by their first bytes.
 //
 // A thread accepts, peeks without reading, and hands the descriptor over: to gRPC as it is, no proxy between; to HTTP/1.1 with a
-// thread for each connection while it lasts. A peer that says nothing, half a preface or garbage is closed after a while and
+// thread for each connection while it lasts. With TLS a thread for each connection decrypts first (tls.h). A peer that says nothing, half a preface or garbage is closed after a while and
 // disturbs nobody. A dead store's port refuses: SetAccepting(false) closes it and cuts what is open.
 // Errors of peers never end the listener. Threads: its own; the callbacks come from them.
 #pragma once
@@ -11,6 +11,7 @@
 #include <string>
 
 #include "fakes/base/status.h"
+#include "fakes/ports/tls.h"
 #include "proto/tikv/http.pb.h"
 
 namespace kvjury::ports {
@@ -27,7 +28,9 @@ struct ListenerHandlers {
 class Listener {
  public:
   /// `port` 0 takes any free one. Errors: kEnvironment naming the address ("127.0.0.1:2379 is in use").
-  static Result<std::unique_ptr<Listener>> Start(const std::string& host, int port, ListenerHandlers handlers);
+  /// With `tls` everything must be encrypted; without, nothing may be.
+  static Result<std::unique_ptr<Listener>> Start(const std::string& host, int port, std::shared_ptr<const TlsContext> tls,
+                                                 ListenerHandlers handlers);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   /// Stops, cuts all connections and joins the threads.

@@ -52,7 +52,9 @@ grpc::Status ToGrpc(const Status& status) {
     case kvjury::StatusCode::kUnavailable: return {StatusCode::UNAVAILABLE, status.message()};
     case kvjury::StatusCode::kDeadlineExceeded: return {StatusCode::DEADLINE_EXCEEDED, status.message()};
     case kvjury::StatusCode::kUnsupported: return {StatusCode::UNIMPLEMENTED, status.message()};
-    case kvjury::StatusCode::kRejected: return {StatusCode::FAILED_PRECONDITION, status.message()};
+    // PD gives this refusal, and no other, a code of its own.
+    case kvjury::StatusCode::kRejected:
+      return {status.message().starts_with("mismatch cluster id") ? StatusCode::FAILED_PRECONDITION : StatusCode::UNKNOWN, status.message()};
     default: return {StatusCode::UNKNOWN, status.message()};
   }
 }

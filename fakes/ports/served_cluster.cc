@@ -111,6 +111,11 @@ class ServedCluster::Impl {
 
  private:
   Status StartAll() {
+    if (!options_.tls.certificate.empty()) {
+      Result<std::shared_ptr<TlsContext>> loaded = TlsContext::Load(options_.tls);
+      RETURN_IF_ERROR(loaded.status());
+      tls_ = *std::move(loaded);
+    }
     Endpoint* pd = AddEndpoint();
     RETURN_IF_ERROR(Listen(pd, options_.pd_port, true));
     pd_addresses_.push_back(pd->listener->address());
@@ -141,7 +146,7 @@ class ServedCluster::Impl {
     options.instant = true;
     options.raft.commit_us = 0;
     for (const std::string& address : pd_addresses_) {
-      options.pd_client_urls.push_back("http://" + address);
+      options.pd_client_urls.push_back((tls_ != nullptr ? "https://" : "http://") + address);
     }
     for (const ServedStore& store : stores_) {
       options.advertised.push_back({store.address, store.status_address});
@@ -169,7 +174,7 @@ class ServedCluster::Impl {
     if (with_http) {
       handlers.on_http = HttpHandler(endpoint);
     }
-    Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, port, std::move(handlers));
+    Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, port, tls_, std::move(handlers));
     RETURN_IF_ERROR(listener.status());
     endpoint->listener = *std::move(listener);
     return Status::Ok();
@@ -179,7 +184,7 @@ class ServedCluster::Impl {
     ListenerHandlers handlers;
     handlers.on_connection = options_.on_connection;
     handlers.on_http = HttpHandler(endpoint);
-    Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, 0, std::move(handlers));
+    Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, 0, tls_, std::move(handlers));
     RETURN_IF_ERROR(listener.status());
     endpoint->status_listener = *std::move(listener);
     return Status::Ok();
@@ -199,6 +204,7 @@ class ServedCluster::Impl {
   }
 
   ServeOptions options_;
+  std::shared_ptr<const TlsContext> tls_;
   sim::World world_;
   objects::Storages storages_;
   std::unique_ptr<tikv::Cluster> cluster_;

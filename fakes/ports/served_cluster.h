@@ -19,6 +19,7 @@
 #include "fakes/base/status.h"
 #include "fakes/ports/call_log.h"
 #include "fakes/ports/live_world.h"
+#include "fakes/ports/tls.h"
 #include "fakes/tikv/cluster.h"
 #include "proto/kvjury/case.pb.h"
 
@@ -36,6 +37,8 @@ struct ServeOptions {
   std::vector<std::pair<Bytes, Bytes>> pairs;
   /// Faults and delays; the rest of the case does not count.
   record::Case faults;
+  /// Certificates for all ports; without a certificate they are plain.
+  TlsFiles tls;
   /// A line for people about a connection. May be empty. From several threads.
   std::function<void(const std::string&)> on_connection;
 };
@@ -48,7 +51,7 @@ struct ServedStore {
 
 class ServedCluster {
  public:
-  /// Errors: kEnvironment for ports (named) and gRPC; kInvalidArgument for a host.
+  /// Errors: kEnvironment for ports, certificates (both named) and gRPC; kInvalidArgument for a host.
   static Result<std::unique_ptr<ServedCluster>> Start(ServeOptions options);
   ServedCluster(const ServedCluster&) = delete;
   ServedCluster& operator=(const ServedCluster&) = delete;

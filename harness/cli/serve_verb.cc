@@ -65,12 +65,27 @@ class ServeVerb : public Verb {
         ->check(CLI::Range(1, 100'000));
     verb->add_option("--volume", volume_, "What the cluster holds: kv:// or br://");
     verb->add_option("--ready-file", ready_file_, "Written, whole, once clients may connect: the addresses as JSON");
+    verb->add_option("--cert", options_.tls.certificate, "TLS on all ports with this certificate (PEM)");
+    verb->add_option("--key", options_.tls.key, "Its key (PEM)");
+    verb->add_option("--ca", options_.tls.ca, "Mutual TLS: clients must show a certificate that this CA (PEM) signed");
+    verb->add_option("--tls-init", tls_init_, "Only make a small CA and certificates for tests in this folder, and end");
     verb->add_flag("--json", json_, "The addresses as one JSON object on stdout");
     verb->add_flag("-v,--verbose", verbose_, "A line for each connection, and at the end a summary of calls");
     return verb;
   }
 
   ExitCode Run(Terminal* terminal) override {
+    if (!tls_init_.empty()) {
+      const Status made = ports::MakeTestCertificates(tls_init_);
+      if (!made.ok()) {
+        return Fail(terminal, made);
+      }
+      *terminal->err << fmt::format("kvjury serve: {0}/ca.pem, server.pem, client.pem and their keys are made\n", tls_init_);
+      return ExitCode::kSame;
+    }
+    if (options_.tls.certificate.empty() != options_.tls.key.empty() || (!options_.tls.ca.empty() && options_.tls.key.empty())) {
+      return Fail(terminal, Status::InvalidArgument("--cert and --key belong together, and --ca needs both"));
+    }
     if (!volume_.empty()) {
       Result<std::vector<std::pair<Bytes, Bytes>>> pairs = PairsOf(volume_);
       if (!pairs.ok()) {
@@ -143,6 +158,7 @@ class ServeVerb : public Verb {
   ports::ServeOptions options_;
   std::string volume_;
   std::string ready_file_;
+  std::string tls_init_;
   bool json_ = false;
   bool verbose_ = false;
 };

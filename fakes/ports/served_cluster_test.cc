@@ -1,0 +1,415 @@
+#include "fakes/ports/served_cluster.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
+
+#include "fakes/base/memcomparable.h"
+#include "fakes/pd/methods.h"
+#include "fakes/ports/test_client.h"
+#include "fakes/tikv/methods.h"
+#include "proto/tikv/tikvpb.pb.h"
+
+namespace kvjury::ports {
+namespace {
+
+using BatchStream = grpc::ClientReaderWriter<tikvpb::BatchCommandsRequest, tikvpb::BatchCommandsResponse>;
+constexpr char kBatchCommands[] = "/tikvpb.Tikv/BatchCommands";
+
+size_t OpenDescriptors() {
+  size_t count = 0;
+  DIR* folder = opendir("/proc/self/fd");
+  while (readdir(folder) != nullptr) {
+    ++count;
+  }
+  closedir(folder);
+  return count;
+}
+
+int Connect(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
+  inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
+  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(descriptor, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) {
+    close(descriptor);
+    return -1;
+  }
+  return descriptor;
+}
+
+// Everything that the peer sends until it closes or says nothing for a while.
+std::string ReadAll(int descriptor) {
+  timeval patience{3, 0};
+  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  std::string text;
+  char bytes[4096];
+  for (ssize_t got = 0; (got = recv(descriptor, bytes, sizeof(bytes), 0)) > 0;) {
+    text.append(bytes, static_cast<size_t>(got));
+  }
+  return text;
+}
+
+class ServedClusterTest : public testing::Test {
+ protected:
+  void SetUp() override { Start({}); }
+
+  void Start(ServeOptions options) {
+    served_.reset();
+    options.pd_port = 0;
+    options.stores = 1;
+    Result<std::unique_ptr<ServedCluster>> started = ServedCluster::Start(std::move(options));
+    ASSERT_TRUE(started.ok()) << started.error();
+    served_ = *std::move(started);
+    pd_ = std::make_unique<TestClient>(served_->pd_addresses().front());
+    store_ = std::make_unique<TestClient>(served_->stores().front().address);
+    pdpb::GetMembersResponse members;
+    ASSERT_TRUE(pd_->Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
+    cluster_id_ = members.header().cluster_id();
+  }
+
+  // The context of a request for the region that holds `key`, as PD tells it.
+  kvrpcpb::Context ContextOf(const Bytes& key) {
+    pdpb::GetRegionRequest request;
+    request.mutable_header()->set_cluster_id(cluster_id_);
+    request.set_region_key(EncodeKey(key));
+    pdpb::GetRegionResponse response;
+    EXPECT_TRUE(pd_->Call(pd::kGetRegion, request, &response).ok());
+    kvrpcpb::Context context;
+    context.set_region_id(response.region().id());
+    *context.mutable_region_epoch() = response.region().region_epoch();
+    *context.mutable_peer() = response.leader();
+    return context;
+  }
+
+  kvrpcpb::PrewriteRequest OnePhase(const Bytes& key, const Bytes& value, uint64_t start_ts) {
+    kvrpcpb::PrewriteRequest request;
+    *request.mutable_context() = ContextOf(key);
+    kvrpcpb::Mutation* mutation = request.add_mutations();
+    mutation->set_op(kvrpcpb::Put);
+    mutation->set_key(key);
+    mutation->set_value(value);
+    request.set_primary_lock(key);
+    request.set_start_version(start_ts);
+    request.set_lock_ttl(3000);
+    request.set_txn_size(1);
+    request.set_try_one_pc(true);
+    request.set_use_async_commit(true);
+    request.set_min_commit_ts(start_ts + 1);
+    return request;
+  }
+
+  kvrpcpb::GetRequest GetLatest(const Bytes& key) {
+    kvrpcpb::GetRequest request;
+    *request.mutable_context() = ContextOf(key);
+    request.set_key(key);
+    request.set_version(UINT64_MAX);
+    return request;
+  }
+
+  uint64_t Now() {
+    grpc::ClientContext context;
+    auto stream = pd_->Stream<pdpb::TsoRequest, pdpb::TsoResponse>(pd::kTso.path, &context);
+    pdpb::TsoRequest request;
+    request.mutable_header()->set_cluster_id(cluster_id_);
+    request.set_count(1);
+    pdpb::TsoResponse response;
+    EXPECT_TRUE(stream->Write(request) && stream->Read(&response));
+    context.TryCancel();
+    return static_cast<uint64_t>(response.timestamp().physical()) << 18 | static_cast<uint64_t>(response.timestamp().logical());
+  }
+
+  uint64_t cluster_id_ = 0;
+  std::unique_ptr<ServedCluster> served_;
+  std::unique_ptr<TestClient> pd_;
+  std::unique_ptr<TestClient> store_;
+};
+
+TEST_F(ServedClusterTest, AValueThatWasWrittenIsRead) {
+  kvrpcpb::PrewriteResponse written;
+  ASSERT_TRUE(store_->Call(tikv::kKvPrewrite, OnePhase("k", "value", Now()), &written).ok());
+  EXPECT_GT(written.one_pc_commit_ts(), 0U) << written.ShortDebugString();
+  kvrpcpb::GetResponse read;
+  ASSERT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
+  EXPECT_EQ(read.value(), "value");
+}
+
+TEST_F(ServedClusterTest, AnUnknownMethodIsUnimplemented) {
+  constexpr sim::UnaryMethod<kvrpcpb::GetRequest, kvrpcpb::GetResponse> kNone{"/tikvpb.Tikv/NoSuchMethod"};
+  kvrpcpb::GetResponse response;
+  EXPECT_EQ(store_->Call(kNone, kvrpcpb::GetRequest(), &response).error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  // Declared, and served by PD alone.
+  pdpb::GetMembersResponse members;
+  EXPECT_EQ(store_->Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+TEST_F(ServedClusterTest, AWrongClusterIdIsAFailedPrecondition) {
+  pdpb::GetAllStoresRequest request;
+  request.mutable_header()->set_cluster_id(1);
+  pdpb::GetAllStoresResponse response;
+  const grpc::Status status = pd_->Call(pd::kGetAllStores, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), testing::StartsWith("mismatch cluster id, need "));
+}
+
+TEST_F(ServedClusterTest, TimestampsOfOneStreamComeInOrderAndRise) {
+  grpc::ClientContext context;
+  auto stream = pd_->Stream<pdpb::TsoRequest, pdpb::TsoResponse>(pd::kTso.path, &context);
+  constexpr uint32_t kRequests = 200;
+  std::thread writer([&]() {
+    for (uint32_t i = 1; i <= kRequests; ++i) {
+      pdpb::TsoRequest request;
+      request.mutable_header()->set_cluster_id(cluster_id_);
+      request.set_count(i);
+      stream->Write(request);
+    }
+    stream->WritesDone();
+  });
+  uint64_t last = 0;
+  uint32_t answered = 0;
+  for (pdpb::TsoResponse response; stream->Read(&response);) {
+    EXPECT_EQ(response.count(), ++answered);
+    const uint64_t ts = static_cast<uint64_t>(response.timestamp().physical()) << 18 | static_cast<uint64_t>(response.timestamp().logical());
+    EXPECT_GE(ts, last + response.count());
+    last = ts;
+  }
+  writer.join();
+  EXPECT_EQ(answered, kRequests);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ServedClusterTest, EveryCommandOfABatchIsAnswered) {
+  grpc::ClientContext context;
+  std::unique_ptr<BatchStream> stream = store_->Stream<tikvpb::BatchCommandsRequest, tikvpb::BatchCommandsResponse>(kBatchCommands, &context);
+  const google::protobuf::Descriptor* command = tikvpb::BatchCommandsRequest::Request::descriptor();
+  tikvpb::BatchCommandsRequest batch;
+  std::map<uint64_t, int> asked;  // the command's field by id
+  for (int i = 0; i < command->field_count(); ++i) {
+    tikvpb::BatchCommandsRequest::Request* request = batch.add_requests();
+    request->GetReflection()->MutableMessage(request, command->field(i));
+    const uint64_t id = 1000 + static_cast<uint64_t>(i);
+    batch.add_request_ids(id);
+    asked[id] = command->field(i)->number();
+  }
+  ASSERT_GT(asked.size(), 30U);
+  ASSERT_TRUE(stream->Write(batch));
+  size_t same_kind = 0;
+  while (!asked.empty()) {
+    tikvpb::BatchCommandsResponse response;
+    ASSERT_TRUE(stream->Read(&response)) << asked.size() << " commands without an answer";
+    ASSERT_EQ(response.responses_size(), response.request_ids_size());
+    for (int i = 0; i < response.responses_size(); ++i) {
+      const auto found = asked.find(response.request_ids(i));
+      ASSERT_NE(found, asked.end()) << "answered twice or never asked";
+      same_kind += response.responses(i).cmd_case() == found->second ? 1 : 0;
+      asked.erase(found);
+    }
+  }
+  EXPECT_GT(same_kind, 15U);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ServedClusterTest, AFrameOf64MebibytesIsCarriedBothWays) {
+  const Bytes big(size_t{7} << 20, 'x');
+  kvrpcpb::PrewriteRequest request = OnePhase("big", big, Now());
+  for (int i = 0; i < 8; ++i) {
+    kvrpcpb::Mutation* mutation = request.add_mutations();
+    mutation->set_op(kvrpcpb::Put);
+    mutation->set_key("big" + std::to_string(i));
+    mutation->set_value(big);
+  }
+  ASSERT_GT(request.ByteSizeLong(), size_t{60} << 20);
+  kvrpcpb::PrewriteResponse written;
+  ASSERT_TRUE(store_->Call(tikv::kKvPrewrite, request, &written, 60'000).ok());
+  ASSERT_GT(written.one_pc_commit_ts(), 0U);
+  kvrpcpb::ScanRequest scan;
+  *scan.mutable_context() = ContextOf("big");
+  scan.set_start_key("big");
+  scan.set_end_key("bih");
+  scan.set_limit(100);
+  scan.set_version(UINT64_MAX);
+  kvrpcpb::ScanResponse scanned;
+  ASSERT_TRUE(store_->Call(tikv::kKvScan, scan, &scanned, 60'000).ok());
+  ASSERT_EQ(scanned.pairs_size(), 9) << scanned.region_error().ShortDebugString();
+  EXPECT_EQ(scanned.pairs(8).value(), big);
+}
+
+TEST_F(ServedClusterTest, AClientThatVanishesInMidStreamDisturbsNobody) {
+  for (int i = 0; i < 20; ++i) {
+    TestClient vanishing(served_->stores().front().address);
+    grpc::ClientContext context;
+    auto stream = vanishing.Stream<tikvpb::BatchCommandsRequest, tikvpb::BatchCommandsResponse>(kBatchCommands, &context);
+    tikvpb::BatchCommandsRequest batch;
+    for (uint64_t id = 0; id < 50; ++id) {
+      *batch.add_requests()->mutable_get() = GetLatest("k");
+      batch.add_request_ids(id);
+    }
+    stream->Write(batch);
+    context.TryCancel();
+  }
+  kvrpcpb::GetResponse read;
+  EXPECT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
+  EXPECT_TRUE(read.not_found());
+}
+
+TEST_F(ServedClusterTest, GarbageAndHalfAPrefaceAreClosedAndOthersGoOn) {
+  const std::string address = served_->pd_addresses().front();
+  const int garbage = Connect(address);
+  ASSERT_EQ(send(garbage, "\x01\x02\x03garbage", 10, 0), 10);
+  EXPECT_EQ(ReadAll(garbage), "");
+  close(garbage);
+  const int half = Connect(address);
+  ASSERT_EQ(send(half, "PRI * HT", 8, 0), 8);
+  pdpb::GetMembersResponse members;
+  EXPECT_TRUE(pd_->Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
+  close(half);
+}
+
+TEST_F(ServedClusterTest, HttpAndGrpcShareThePortOfPd) {
+  const std::string address = served_->pd_addresses().front();
+  const int descriptor = Connect(address);
+  const std::string question = "GET /pd/api/v1/version HTTP/1.1\r\nHost: pd\r\n\r\n";
+  // Two requests on one connection, the first in single bytes.
+  for (const char c : question) {
+    ASSERT_EQ(send(descriptor, &c, 1, 0), 1);
+  }
+  char first[16] = {};
+  ASSERT_GT(recv(descriptor, first, sizeof(first) - 1, MSG_PEEK | MSG_WAITALL), 0);
+  const std::string last = "GET /pd/api/v1/nosuch HTTP/1.1\r\nHost: pd\r\nConnection: close\r\n\r\n";
+  ASSERT_EQ(send(descriptor, last.data(), last.size(), 0), static_cast<ssize_t>(last.size()));
+  const std::string answer = ReadAll(descriptor);
+  close(descriptor);
+  EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 200 OK"));
+  EXPECT_THAT(answer, testing::HasSubstr("\"version\": \"v8.5.7\""));
+  EXPECT_THAT(answer, testing::HasSubstr("HTTP/1.1 404 Not Found"));
+  EXPECT_THAT(answer, testing::HasSubstr("404 page not found\n"));
+}
+
+TEST_F(ServedClusterTest, HundredsOfConnectionsLeaveNoDescriptorBehind) {
+  const size_t before = OpenDescriptors();
+  std::vector<int> descriptors;
+  for (int i = 0; i < 300; ++i) {
+    descriptors.push_back(Connect(served_->pd_addresses().front()));
+    ASSERT_GE(descriptors.back(), 0);
+  }
+  pdpb::GetMembersResponse members;
+  EXPECT_TRUE(pd_->Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
+  for (const int descriptor : descriptors) {
+    close(descriptor);
+  }
+  for (int i = 0; i < 200 && OpenDescriptors() > before + 4; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_LE(OpenDescriptors(), before + 4);
+}
+
+TEST_F(ServedClusterTest, StopsWithStreamsOpen) {
+  grpc::ClientContext context;
+  auto stream = store_->Stream<tikvpb::BatchCommandsRequest, tikvpb::BatchCommandsResponse>(kBatchCommands, &context);
+  tikvpb::BatchCommandsRequest batch;
+  batch.add_requests()->mutable_empty();
+  batch.add_request_ids(1);
+  ASSERT_TRUE(stream->Write(batch));
+  tikvpb::BatchCommandsResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  served_->Stop();
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_FALSE(stream->Finish().ok());
+}
+
+TEST_F(ServedClusterTest, APortInUseIsNamed) {
+  ServeOptions options;
+  const std::string address = served_->pd_addresses().front();
+  options.pd_port = std::stoi(address.substr(address.rfind(':') + 1));
+  Result<std::unique_ptr<ServedCluster>> second = ServedCluster::Start(std::move(options));
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), StatusCode::kEnvironment);
+  EXPECT_EQ(second.error().message(), address + " is in use already");
+}
+
+TEST_F(ServedClusterTest, AFaultOfACaseStrikesAnOutsideCall) {
+  ServeOptions options;
+  record::Fault* fault = options.faults.add_fault();
+  fault->set_at("external/KvGet/region[]#2");
+  fault->mutable_lose_reply();
+  Start(std::move(options));
+  kvrpcpb::GetResponse read;
+  // The region that holds "k" is the fresh cluster's first: it starts at the empty key.
+  EXPECT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
+  EXPECT_EQ(store_->Call(tikv::kKvGet, GetLatest("k"), &read, 300).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
+}
+
+class TlsTest : public ServedClusterTest {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "tls-" + std::to_string(getpid());
+    ASSERT_TRUE(MakeTestCertificates(folder_).ok());
+    ServeOptions options;
+    options.pd_port = 0;
+    options.stores = 1;
+    options.tls = TlsFiles{folder_ + "/ca.pem", folder_ + "/server.pem", folder_ + "/server-key.pem"};
+    Result<std::unique_ptr<ServedCluster>> started = ServedCluster::Start(std::move(options));
+    ASSERT_TRUE(started.ok()) << started.error();
+    served_ = *std::move(started);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string File(const std::string& name) const {
+    std::ifstream file(folder_ + "/" + name);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  grpc::StatusCode GetMembersAs(const grpc::SslCredentialsOptions& options, const std::string& address) {
+    TestClient client(address, grpc::SslCredentials(options));
+    pdpb::GetMembersResponse members;
+    return client.Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members, 3'000).error_code();
+  }
+  std::vector<std::string> Addresses() const {
+    return {served_->pd_addresses().front(), served_->stores().front().address};
+  }
+
+  std::string folder_;
+};
+
+TEST_F(TlsTest, AClientWithACertificateIsServedOnEveryPort) {
+  const grpc::SslCredentialsOptions options{File("ca.pem"), File("client-key.pem"), File("client.pem")};
+  EXPECT_EQ(GetMembersAs(options, Addresses()[0]), grpc::StatusCode::OK);
+  EXPECT_EQ(GetMembersAs(options, Addresses()[1]), grpc::StatusCode::UNIMPLEMENTED);  // a store: refused by the handler, not by TLS
+}
+
+TEST_F(TlsTest, NoCertificateAWrongCaOrNoTlsIsRefusedOnEveryPort) {
+  const std::string other = folder_ + "/other";
+  ASSERT_TRUE(MakeTestCertificates(other).ok());
+  for (const std::string& address : Addresses()) {
+    EXPECT_EQ(GetMembersAs({File("ca.pem"), "", ""}, address), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(GetMembersAs({File("ca.pem"), File("other/client-key.pem"), File("other/client.pem")}, address), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(GetMembersAs({File("other/ca.pem"), File("client-key.pem"), File("client.pem")}, address), grpc::StatusCode::UNAVAILABLE);
+    TestClient plain(address);
+    pdpb::GetMembersResponse members;
+    EXPECT_EQ(plain.Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members, 3'000).error_code(), grpc::StatusCode::UNAVAILABLE);
+  }
+}
+
+TEST_F(TlsTest, FilesThatDoNotFitAreNamed) {
+  const auto refused = [](const TlsFiles& files) { return TlsContext::Load(files).status().message(); };
+  EXPECT_THAT(refused({"", "/nonexistent.pem", folder_ + "/server-key.pem"}), testing::HasSubstr("\"/nonexistent.pem\""));
+  EXPECT_THAT(refused({"", folder_ + "/server.pem", folder_ + "/client-key.pem"}), testing::HasSubstr("client-key.pem"));
+  EXPECT_THAT(refused({"/nonexistent-ca.pem", folder_ + "/server.pem", folder_ + "/server-key.pem"}), testing::HasSubstr("\"/nonexistent-ca.pem\""));
+  EXPECT_EQ(MakeTestCertificates(folder_).code(), StatusCode::kAlreadyExists);
+}
+
+}  // namespace
+}  // namespace kvjury::ports
