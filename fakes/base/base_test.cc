@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "fakes/base/bytes.h"
+#include "fakes/base/cipher.h"
 #include "fakes/base/digest.h"
 #include "fakes/base/memcomparable.h"
 #include "fakes/base/mvcc_records.h"
@@ -139,6 +140,30 @@ TEST(Digest, Crc64AndSha256MatchTheGoldenVectors) {
   EXPECT_EQ(Crc64Xz("123456789"), 0x995DC9BBDF1939FAu);
   EXPECT_EQ(Crc64Xz("1234", "56789"), 0x995DC9BBDF1939FAu);
   EXPECT_EQ(ToHex(Sha256("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(Cipher, MatchesThePublishedVectorsAndUndoesItself) {
+  struct Vector {
+    const char* method;
+    const char* key;
+    const char* encrypted;
+  };
+  const Bytes iv = Hex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff");
+  const Bytes plain = Hex("6bc1bee22e409f96e93d7e117393172a");
+  for (const Vector& vector :
+       {Vector{"aes128-ctr", "2b7e151628aed2a6abf7158809cf4f3c", "874d6191b620e3261bef6864990db6ce"},
+        Vector{"aes192-ctr", "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b", "1abc932417521ca24f2b0459fe7e6e0b"},
+        Vector{"aes256-ctr", "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+               "601ec313775789a5b7a7f504bbf3d228"}}) {
+    const Cipher cipher{ParseCipherMethod(vector.method).value(), Hex(vector.key)};
+    EXPECT_EQ(ToHex(ApplyCipher(cipher, iv, plain).value()), vector.encrypted);
+    const Bytes longer = plain + plain + "the last block is not full";
+    EXPECT_EQ(ApplyCipher(cipher, iv, ApplyCipher(cipher, iv, longer).value()).value(), longer);
+    EXPECT_FALSE(ApplyCipher(Cipher{cipher.method, "short"}, iv, plain).ok());
+    EXPECT_FALSE(ApplyCipher(cipher, "short", plain).ok());
+  }
+  EXPECT_EQ(ApplyCipher(Cipher(), "", plain).value(), plain);
+  EXPECT_FALSE(ParseCipherMethod("aes128-gcm").ok());
 }
 
 TEST(RandomStream, IsTheSameOnEveryMachine) {

@@ -40,6 +40,8 @@ class ObjectStore {
   virtual Status Delete(const std::string& name) = 0;
   /// For messages: "memory" or the folder.
   [[nodiscard]] virtual std::string description() const = 0;
+  /// True if calls wait for a device, and several may run at a time: they are offloaded then.
+  [[nodiscard]] virtual bool is_slow() const { return false; }
 };
 
 /// Errors: kInvalidArgument for a name that no object may have.
@@ -74,6 +76,7 @@ class DirectoryObjectStore final : public ObjectStore {
   Result<std::vector<ObjectInfo>> List(const std::string& prefix) override;
   Status Delete(const std::string& name) override;
   [[nodiscard]] std::string description() const override { return folder_; }
+  [[nodiscard]] bool is_slow() const override { return true; }
 
  private:
   DirectoryObjectStore(std::string folder, Access access) : folder_(std::move(folder)), access_(access) {}
@@ -91,7 +94,8 @@ class WorldObjectStore {
   WorldObjectStore(sim::World* world, ObjectStore* store, Micros latency_us = 2'000)
       : world_(world), store_(store), latency_us_(latency_us) {}
 
-  /// Errors: those of ObjectStore, and kUnavailable from `object_error`. All suspend.
+  /// Errors: those of ObjectStore, and kUnavailable from `object_error`. All suspend; the work itself is offloaded if the store
+  /// is a slow one.
   sim::Task<Status> Put(sim::Label label, std::string name, Bytes bytes);
   sim::Task<Result<Bytes>> Get(sim::Label label, std::string name);
   sim::Task<Result<ObjectInfo>> Head(sim::Label label, std::string name);
@@ -101,6 +105,7 @@ class WorldObjectStore {
 
  private:
   sim::Task<sim::FaultPlan::MessageFate> Arrive(sim::Label label, const char* method);
+  sim::Task<void> Do(std::function<void()> work);
 
   sim::World* world_;
   ObjectStore* store_;
@@ -113,6 +118,10 @@ class Storages {
  public:
   /// Makes the object store of a local path that nobody added.
   using Factory = std::function<Result<std::unique_ptr<ObjectStore>>(const std::string& path)>;
+
+  /// Paths are folders of this machine, as a store that is one process of its own has it. A missing folder is kNotFound: no
+  /// store makes one.
+  static Factory LocalFolders();
 
   /// Unknown paths come into being as empty memory.
   Storages();

@@ -38,13 +38,25 @@ Task<FaultPlan::MessageFate> WorldObjectStore::Arrive(Label label, const char* m
   co_return fate;
 }
 
+Task<void> WorldObjectStore::Do(std::function<void()> work) {
+  if (!store_->is_slow()) {
+    work();
+    co_return;
+  }
+  Task<void> working = world_->Offload(std::move(work));
+  co_await std::move(working);
+}
+
 Task<Status> WorldObjectStore::Put(Label label, std::string name, Bytes bytes) {
   Task<FaultPlan::MessageFate> arrival = Arrive(std::move(label), "objects.Put");
   const FaultPlan::MessageFate fate = co_await std::move(arrival);
   if (fate.fail_before_effect) {
     co_return Injected(name);
   }
-  Status status = store_->Put(name, bytes);
+  Status status;
+  const auto put = [this, &status, &name, &bytes]() { status = store_->Put(name, bytes); };
+  Task<void> doing = Do(put);
+  co_await std::move(doing);
   if (status.ok() && fate.fail_after_effect) {
     status = Injected(name);
   }
@@ -57,7 +69,11 @@ Task<Result<Bytes>> WorldObjectStore::Get(Label label, std::string name) {
   if (fate.fail_before_effect || fate.fail_after_effect) {
     co_return Injected(name);
   }
-  co_return store_->Get(name);
+  Result<Bytes> result = Status::Unavailable("not begun");
+  const auto read = [this, &result, &name]() { result = store_->Get(name); };
+  Task<void> doing = Do(read);
+  co_await std::move(doing);
+  co_return result;
 }
 
 Task<Result<ObjectInfo>> WorldObjectStore::Head(Label label, std::string name) {
@@ -66,7 +82,11 @@ Task<Result<ObjectInfo>> WorldObjectStore::Head(Label label, std::string name) {
   if (fate.fail_before_effect || fate.fail_after_effect) {
     co_return Injected(name);
   }
-  co_return store_->Head(name);
+  Result<ObjectInfo> result = Status::Unavailable("not begun");
+  const auto read = [this, &result, &name]() { result = store_->Head(name); };
+  Task<void> doing = Do(read);
+  co_await std::move(doing);
+  co_return result;
 }
 
 Task<Result<std::vector<ObjectInfo>>> WorldObjectStore::List(Label label, std::string prefix) {
@@ -75,7 +95,11 @@ Task<Result<std::vector<ObjectInfo>>> WorldObjectStore::List(Label label, std::s
   if (fate.fail_before_effect || fate.fail_after_effect) {
     co_return Injected(prefix);
   }
-  co_return store_->List(prefix);
+  Result<std::vector<ObjectInfo>> result = Status::Unavailable("not begun");
+  const auto read = [this, &result, &prefix]() { result = store_->List(prefix); };
+  Task<void> doing = Do(read);
+  co_await std::move(doing);
+  co_return result;
 }
 
 Task<Status> WorldObjectStore::Delete(Label label, std::string name) {
@@ -84,7 +108,10 @@ Task<Status> WorldObjectStore::Delete(Label label, std::string name) {
   if (fate.fail_before_effect) {
     co_return Injected(name);
   }
-  Status status = store_->Delete(name);
+  Status status;
+  const auto remove = [this, &status, &name]() { status = store_->Delete(name); };
+  Task<void> doing = Do(remove);
+  co_await std::move(doing);
   if (status.ok() && fate.fail_after_effect) {
     status = Injected(name);
   }
@@ -95,6 +122,14 @@ Storages::Storages()
     : Storages([](const std::string&) -> Result<std::unique_ptr<ObjectStore>> {
         return std::unique_ptr<ObjectStore>(std::make_unique<MemoryObjectStore>());
       }) {}
+
+Storages::Factory Storages::LocalFolders() {
+  return [](const std::string& path) -> Result<std::unique_ptr<ObjectStore>> {
+    // Opened for reading first, which does not create it.
+    RETURN_IF_ERROR(DirectoryObjectStore::Open(path, DirectoryObjectStore::Access::kReadOnly).status());
+    return DirectoryObjectStore::Open(path, DirectoryObjectStore::Access::kReadWrite);
+  };
+}
 
 void Storages::Add(const std::string& path, std::unique_ptr<ObjectStore> store) {
   CHECK(store != nullptr);
@@ -119,7 +154,9 @@ Result<ObjectStore*> Storages::Open(const ::backup::StorageBackend& backend) {
     case ::backup::StorageBackend::BACKEND_NOT_SET:
       return Status::InvalidArgument("a storage address without any kind of storage");
     default:
-      return Status::Unsupported("only local folders and noop are served as backup storage");
+      return Status::Unsupported("the storage kind " +
+                                 backend.GetDescriptor()->FindFieldByNumber(backend.backend_case())->name() +
+                                 " is not served: only local folders and noop are");
   }
 }
 

@@ -108,6 +108,13 @@ struct StoreMemory {
   std::set<std::string> ingesting;
   sim::Notifier import_changed;
   Micros import_mode_until_us = 0;
+  /// Ingesting is refused until then.
+  Micros import_suspended_until_us = 0;
+  /// Bytes a second of all downloads together; 0 is no limit. The time until which those that are under way have used it up.
+  uint64_t download_bytes_per_s = 0;
+  Micros download_busy_until_us = 0;
+  /// By storage_cache_id: the first request's storage serves the later ones.
+  std::map<std::string, objects::ObjectStore*> cached_storages;
 };
 
 /// A run of one store: handlers keep the one they began with and are through when it is over.

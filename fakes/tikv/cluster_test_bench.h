@@ -17,12 +17,13 @@ namespace kvjury::tikv {
 struct ClusterBench {
   static constexpr int64_t kClockStartMs = 1'700'000'000'000;
 
-  explicit ClusterBench(uint32_t stores, const record::Case& spec = {}, bool sync_max_ts = true, bool fresh = true)
-      : world(spec), cluster(&world, Options(&storages, stores, sync_max_ts, fresh)), faults(&world, {&cluster}) {
+  explicit ClusterBench(uint32_t stores, const record::Case& spec = {}, bool sync_max_ts = true, bool fresh = true,
+                        SstCodec codec = SstCodec::kMemory)
+      : world(spec), cluster(&world, Options(&storages, stores, sync_max_ts, fresh, codec)), faults(&world, {&cluster}) {
     channel = world.fabric().ChannelFrom("client");
   }
 
-  static ClusterOptions Options(objects::Storages* storages, uint32_t stores, bool sync_max_ts, bool fresh) {
+  static ClusterOptions Options(objects::Storages* storages, uint32_t stores, bool sync_max_ts, bool fresh, SstCodec codec) {
     ClusterOptions options;
     options.name = "source";
     options.stores = stores;
@@ -31,6 +32,7 @@ struct ClusterBench {
     options.storages = storages;
     options.sync_max_ts = sync_max_ts;
     options.fresh_boundaries = fresh;
+    options.sst_codec = codec;
     return options;
   }
 

@@ -15,9 +15,12 @@ struct ImportedFile {
   std::vector<SstEntry> entries;
   /// The file was taken as it is; it may then be without entries, and its range is the one asked for.
   bool is_unchanged = false;
+  /// Of all keys and values of the file, before compression.
+  uint64_t raw_bytes = 0;
 };
 
-/// Every entry must decode as a record of the column family, which TiKV learns only when it reads them.
+/// Entries of the write family must decode as its records, which TiKV learns only when it reads them; those of the default
+/// family may be raw keys and are taken as they are.
 /// Errors: kDataLoss for a broken file, kInvalidArgument in TiKV's words for keys that do not have the rule's prefix.
 Result<ImportedFile> ImportFile(std::string_view content, const import_sstpb::SSTMeta& meta,
                                 const import_sstpb::RewriteRule& rule);

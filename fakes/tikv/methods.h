@@ -53,7 +53,17 @@ inline constexpr sim::UnaryMethod<import_sstpb::SwitchModeRequest, import_sstpb:
     "/import_sstpb.ImportSST/SwitchMode"};
 inline constexpr sim::UnaryMethod<import_sstpb::DownloadRequest, import_sstpb::DownloadResponse> kDownload{
     "/import_sstpb.ImportSST/Download"};
+inline constexpr sim::UnaryMethod<import_sstpb::IngestRequest, import_sstpb::IngestResponse> kIngest{
+    "/import_sstpb.ImportSST/Ingest"};
 inline constexpr sim::UnaryMethod<import_sstpb::MultiIngestRequest, import_sstpb::IngestResponse> kMultiIngest{
     "/import_sstpb.ImportSST/MultiIngest"};
+inline constexpr sim::UnaryMethod<import_sstpb::SetDownloadSpeedLimitRequest, import_sstpb::SetDownloadSpeedLimitResponse>
+    kSetDownloadSpeedLimit{"/import_sstpb.ImportSST/SetDownloadSpeedLimit"};
+inline constexpr sim::UnaryMethod<import_sstpb::ClearRequest, import_sstpb::ClearResponse> kClearFiles{
+    "/import_sstpb.ImportSST/ClearFiles"};
+inline constexpr sim::UnaryMethod<import_sstpb::CompactRequest, import_sstpb::CompactResponse> kImportCompact{
+    "/import_sstpb.ImportSST/Compact"};
+inline constexpr sim::UnaryMethod<import_sstpb::SuspendImportRPCRequest, import_sstpb::SuspendImportRPCResponse>
+    kSuspendImportRpc{"/import_sstpb.ImportSST/SuspendImportRPC"};
 
 }  // namespace kvjury::tikv

@@ -26,8 +26,8 @@ Result<Bytes> SstFileWriter::Finish() {
   return FinishFile();
 }
 
-std::unique_ptr<SstFileWriter> MakeSstFileWriter(SstCodec codec, SstCompression compression) {
-  return codec == SstCodec::kRocksDb ? internal::MakeRocksDbSstWriter(compression) : internal::MakeMemorySstWriter();
+std::unique_ptr<SstFileWriter> MakeSstFileWriter(SstCodec codec, SstCompression compression, int level) {
+  return codec == SstCodec::kRocksDb ? internal::MakeRocksDbSstWriter(compression, level) : internal::MakeMemorySstWriter();
 }
 
 Result<std::unique_ptr<SstFileReader>> SstFileReader::Open(std::string_view bytes) {

@@ -52,7 +52,12 @@ class SstFileWriter {
   bool finished_ = false;
 };
 
-std::unique_ptr<SstFileWriter> MakeSstFileWriter(SstCodec codec, SstCompression compression);
+/// `level` 0 is the algorithm's own default.
+std::unique_ptr<SstFileWriter> MakeSstFileWriter(SstCodec codec, SstCompression compression, int level = 0);
+
+/// How the two messages of damage that clients of TiKV match on name the file: RocksDB says its path there, and so may who
+/// knows it.
+inline constexpr std::string_view kSstFileWord = "the SST file";
 
 /// A file whose checksums were all verified when it was opened.
 class SstFileReader {

@@ -5,7 +5,7 @@
 
 namespace kvjury::tikv::internal {
 
-std::unique_ptr<SstFileWriter> MakeRocksDbSstWriter(SstCompression compression);
+std::unique_ptr<SstFileWriter> MakeRocksDbSstWriter(SstCompression compression, int level);
 Result<std::unique_ptr<SstFileReader>> OpenTableSst(std::string_view bytes);
 
 std::unique_ptr<SstFileWriter> MakeMemorySstWriter();

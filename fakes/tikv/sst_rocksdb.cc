@@ -53,7 +53,7 @@ class OneFileSystem final : public rocksdb::FileSystemWrapper {
 };
 
 /// Options of a table that looks as TiKV's do; no cache, so that worlds share nothing.
-rocksdb::Options MakeOptions(rocksdb::Env* env, SstCompression compression) {
+rocksdb::Options MakeOptions(rocksdb::Env* env, SstCompression compression, int level) {
   rocksdb::BlockBasedTableOptions table;
   table.format_version = 2;
   table.checksum = rocksdb::kCRC32c;
@@ -64,6 +64,9 @@ rocksdb::Options MakeOptions(rocksdb::Env* env, SstCompression compression) {
   options.env = env;
   options.db_host_id = "";  // else the name of this machine is written into every file
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  if (level != 0) {
+    options.compression_opts.level = level;
+  }
   switch (compression) {
     case SstCompression::kNone:
       options.compression = rocksdb::kNoCompression;
@@ -87,10 +90,10 @@ Status FromRocksDb(const rocksdb::Status& status) {
 
 class RocksDbSstWriter final : public SstFileWriter {
  public:
-  explicit RocksDbSstWriter(SstCompression compression)
+  RocksDbSstWriter(SstCompression compression, int level)
       : files_(std::make_shared<OneFileSystem>()),
         env_(rocksdb::NewCompositeEnv(files_)),
-        writer_(rocksdb::EnvOptions(), MakeOptions(env_.get(), compression)),
+        writer_(rocksdb::EnvOptions(), MakeOptions(env_.get(), compression, level)),
         opened_(FromRocksDb(writer_.Open(kFileName))) {}
 
  private:
@@ -111,8 +114,8 @@ class RocksDbSstWriter final : public SstFileWriter {
 
 }  // namespace
 
-std::unique_ptr<SstFileWriter> MakeRocksDbSstWriter(SstCompression compression) {
-  return std::make_unique<RocksDbSstWriter>(compression);
+std::unique_ptr<SstFileWriter> MakeRocksDbSstWriter(SstCompression compression, int level) {
+  return std::make_unique<RocksDbSstWriter>(compression, level);
 }
 
 }  // namespace kvjury::tikv::internal

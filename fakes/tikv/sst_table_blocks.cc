@@ -6,6 +6,8 @@
 
 #include <array>
 
+#include "fakes/tikv/sst_file.h"
+
 namespace kvjury::tikv::internal {
 
 namespace {
@@ -140,8 +142,12 @@ Status VerifyBlock(std::string_view file, BlockHandle handle) {
   const uint32_t masked = Le32(file.substr(handle.offset + handle.bytes + 1));
   const uint32_t rotated = masked - kCrcMaskDelta;
   const uint32_t expected = (rotated >> 17) | (rotated << 15);
-  if (Crc32c(file.substr(handle.offset, handle.bytes + 1)) != expected) {
-    return Status::DataLoss("the checksum of the " + Describe(handle) + " is wrong");
+  const uint32_t computed = Crc32c(file.substr(handle.offset, handle.bytes + 1));
+  if (computed != expected) {
+    // RocksDB's words, two spaces included.
+    return Status::DataLoss("block checksum mismatch: stored = " + std::to_string(expected) + ", computed = " +
+                            std::to_string(computed) + ", type = 1  in " + Bytes(kSstFileWord) + " offset " +
+                            std::to_string(handle.offset) + " size " + std::to_string(handle.bytes));
   }
   return Status::Ok();
 }

@@ -20,6 +20,8 @@ constexpr uint64_t kPutType = 1;
 
 Status Damaged(const std::string& what) { return Status::DataLoss("no intact SST file: " + what); }
 
+uint64_t LittleEndian(std::string_view bytes) { return ByteReader(bytes).Le64(); }
+
 struct Footer {
   BlockHandle metaindex;
   BlockHandle index;
@@ -27,11 +29,15 @@ struct Footer {
 
 Result<Footer> ParseFooter(std::string_view file) {
   if (file.size() < kFooterBytes) {
-    return Damaged("it has only " + std::to_string(file.size()) + " bytes");
+    return Status::DataLoss("file is too short (" + std::to_string(file.size()) + " bytes) to be an sstable: " +
+                            Bytes(kSstFileWord));
   }
   const std::string_view bytes = file.substr(file.size() - kFooterBytes);
   if (bytes.substr(kFooterBytes - kFooterMagic.size()) != kFooterMagic) {
-    return Damaged("it does not end with the magic number of RocksDB's block-based tables");
+    // RocksDB's words: br's restore looks for them.
+    return Status::DataLoss("Bad table magic number: expected " + std::to_string(LittleEndian(kFooterMagic)) + ", found " +
+                            std::to_string(LittleEndian(bytes.substr(kFooterBytes - kFooterMagic.size()))) + " in " +
+                            Bytes(kSstFileWord));
   }
   const std::string_view version = bytes.substr(1 + kFooterHandlesBytes, 4);
   if (version.substr(1) != std::string_view("\0\0\0", 3)) {
