@@ -28,11 +28,6 @@ uint64_t NewClusterId() {
   return Mix64(static_cast<uint64_t>(now), static_cast<uint64_t>(getpid())) >> 1 | 1;
 }
 
-// Real backups go to real folders.
-Result<std::unique_ptr<objects::ObjectStore>> OpenFolder(const std::string& path) {
-  return objects::DirectoryObjectStore::Open(path, objects::DirectoryObjectStore::Access::kReadWrite);
-}
-
 sim::FabricOptions NoLatency() {
   sim::FabricOptions options;
   options.latency_us = 0;
@@ -68,7 +63,7 @@ class ServedCluster::Impl {
   explicit Impl(ServeOptions options)
       : options_(std::move(options)),
         world_(options_.faults, NoLatency()),
-        storages_(&OpenFolder),
+        storages_(objects::Storages::LocalFolders()),
         live_(&world_),
         ready_(ready_promise_.get_future().share()) {}
   Impl(const Impl&) = delete;

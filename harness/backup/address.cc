@@ -61,6 +61,42 @@ Result<Bytes> ReadFile(const std::string& path) {
   return store->Get(file.filename().string());
 }
 
+/// `crypter.method=...&crypter.key=...`, as br's flags of these names.
+Result<Cipher> ParseCrypter(std::string_view text) {
+  Cipher cipher;
+  std::optional<Bytes> hex;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    const std::string_view name = part.substr(0, part.find('='));
+    ASSIGN_OR_RETURN(const Bytes value, UnescapePercent(part.substr(std::min(part.size(), name.size() + 1))));
+    if (name == "crypter.method") {
+      ASSIGN_OR_RETURN(cipher.method, ParseCipherMethod(value));
+    } else if (name == "crypter.key" && !hex.has_value()) {
+      hex = value;
+    } else if (name == "crypter.key-file" && !hex.has_value()) {
+      ASSIGN_OR_RETURN(hex, ReadFile(value));
+      hex->erase(hex->find_last_not_of(" \t\r\n") + 1);
+    } else {
+      return Status::InvalidArgument("\"" + Printable(name) +
+                                     "\" behind '?' of a br:// address: expected crypter.method, and crypter.key or "
+                                     "crypter.key-file once");
+    }
+  }
+  if (hex.has_value()) {
+    const Result<Bytes> key = FromHex(*hex);
+    if (!key.ok()) {
+      return Status::InvalidArgument("crypter.key: expected hex digits, two a byte");
+    }
+    cipher.key = *key;
+  }
+  if (cipher.key.size() != CipherKeyBytes(cipher.method)) {
+    return Status::InvalidArgument("crypter.key: expected " + std::to_string(CipherKeyBytes(cipher.method)) +
+                                   " bytes in hex for this crypter.method, got " + std::to_string(cipher.key.size()));
+  }
+  return cipher;
+}
+
 std::string JoinNames(const std::vector<Bytes>& names) {
   std::string text;
   for (const Bytes& name : names) {
@@ -159,7 +195,9 @@ Result<OpenedSource> OpenBr(const Address& address) {
   source.address = address;
   ASSIGN_OR_RETURN(const std::unique_ptr<objects::ObjectStore> store,
                    objects::DirectoryObjectStore::Open(address.path, objects::DirectoryObjectStore::Access::kReadOnly));
-  ASSIGN_OR_RETURN(BackupContents contents, ReadBackup(store.get()));
+  BackupReadOptions options;
+  options.cipher = address.cipher;
+  ASSIGN_OR_RETURN(BackupContents contents, ReadBackup(store.get(), options));
   source.pairs = std::move(contents.pairs);
   contents.pairs.clear();
   source.cut = contents.cut;
@@ -186,6 +224,12 @@ Result<Address> ParseAddress(std::string_view text) {
       return Status::InvalidArgument("\"" + Printable(text) + "\": expected the name of a volume behind '#'");
     }
     rest = rest.substr(0, hash);
+  }
+  if (const size_t question = rest.find('?'); address.scheme == Scheme::kBr && question != std::string_view::npos) {
+    ASSIGN_OR_RETURN(address.cipher, ParseCrypter(rest.substr(question + 1)));
+    rest = rest.substr(0, question);
+    address.text = std::string(text.substr(0, colon + 3)) + std::string(rest) +
+                   (address.volume.has_value() ? std::string(text.substr(text.find('#'))) : std::string());
   }
   ASSIGN_OR_RETURN(address.path, UnescapePercent(rest));
   if (address.path.empty() || address.path.find('\0') != std::string::npos) {

@@ -2,9 +2,10 @@
 //
 //   kv:///keys.txt[.gz|.zst]     `hexkey hexvalue` lines, with or without volume prefixes
 //   dump:///m.json[.gz|.zst]     juicefs dump in JSON: a view, no pairs
-//   br:///dir                    a br backup folder
+//   br:///dir                    a br backup folder; of an encrypted one with its key behind the path, as br takes it:
+//                                ?crypter.method=aes128-ctr&crypter.key=HEX, or &crypter.key-file=PATH (a file with the hex)
 // A path may be relative: kv://keys.txt. `#vol` behind an address names one volume of those it holds; without it all are
-// meant. A '#' that belongs to the path is written %23, a '%' as %25.
+// meant. A '#' that belongs to the path is written %23, a '%' as %25, and behind br:// a '?' as %3F. Messages do not show keys.
 // Other schemes (tikv, sim, mount, br+s3, dump-bin, view) are named by their error and opened elsewhere.
 // Read-only: nothing is written, created or locked.
 #pragma once
@@ -26,7 +27,8 @@ struct Address {
   Scheme scheme = Scheme::kKv;
   std::string path;
   std::optional<Bytes> volume;
-  /// As it was given.
+  Cipher cipher;
+  /// As it was given, without what stands behind '?'.
   std::string text;
 };
 

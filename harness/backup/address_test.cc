@@ -38,6 +38,23 @@ TEST(Address, AWrongOneSaysWhatWasExpected) {
   }
 }
 
+TEST(Address, AKeyStandsBehindTheFolderAndIsNotShown) {
+  const Address address = ParseAddress("br:///b?crypter.method=aes128-ctr&crypter.key=30313233343536373839616263646566#vol1").value();
+  EXPECT_EQ(address.path, "/b");
+  EXPECT_EQ(address.volume, "vol1");
+  EXPECT_EQ(address.cipher.key, "0123456789abcdef");
+  EXPECT_EQ(address.text, "br:///b#vol1");
+  EXPECT_EQ(ParseAddress("br:///b%3Fc").value().path, "/b?c");
+  EXPECT_EQ(ParseAddress("kv:///b?c").value().path, "/b?c") << "only a backup takes a key";
+  for (const char* rest : {"crypter.method=rot13", "crypter.method=aes128-ctr", "crypter.method=aes128-ctr&crypter.key=3031",
+                           "crypter.key=30313233343536373839616263646566", "crypter.method=aes128-ctr&crypter.key=secret",
+                           "crypter.key-file=/none", "x=y", "crypter.key=00&crypter.key=00"}) {
+    const Status status = ParseAddress(std::string("br:///b?") + rest).status();
+    EXPECT_FALSE(status.ok()) << rest;
+    EXPECT_THAT(status.message(), testing::Not(testing::HasSubstr("secret")));
+  }
+}
+
 TEST(OpenAddress, ABackupAndTheKeyTextOfItsSourceHoldTheSamePairs) {
   const OpenedSource backup = OpenAddress(Recorded("br", "quiet")).value();
   const OpenedSource text = OpenAddress(Recorded("kv", "quiet/kv.txt.gz")).value();

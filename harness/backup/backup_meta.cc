@@ -28,11 +28,15 @@ bool HasReadableText(std::string_view bytes) {
   return false;
 }
 
-Status DoesNotParse(std::string_view bytes) {
+Status DoesNotParse(std::string_view bytes, const Cipher& cipher) {
+  if (cipher.encrypts()) {
+    return Status::InvalidArgument(
+        "backupmeta, decrypted, is no BackupMeta: the key is another one than that of the backup, or the backup is not encrypted");
+  }
   if (bytes.size() >= kReadableRunBytes && !HasReadableText(bytes)) {
     return Status::Unsupported(
-        "backupmeta is no readable BackupMeta and holds no text at all: the backup is encrypted (br's --crypter.method), and "
-        "encrypted backups are not read");
+        "backupmeta is no readable BackupMeta and holds no text at all: the backup is encrypted (br's --crypter.method); "
+        "give its key with ?crypter.method=METHOD&crypter.key=HEX behind the address");
   }
   return Status::DataLoss("backupmeta (" + std::to_string(bytes.size()) +
                           " bytes) is damaged: expected one protobuf message of type backup.BackupMeta");
@@ -42,17 +46,25 @@ Status DoesNotParse(std::string_view bytes) {
 
 const char* ColumnFamilyName(ColumnFamily family) { return family == ColumnFamily::kDefault ? "default" : "write"; }
 
-Result<BackupMeta> ParseBackupMeta(std::string_view bytes) {
+Result<BackupMeta> ParseBackupMeta(std::string_view bytes, const Cipher& cipher) {
+  Bytes decrypted;
+  if (cipher.encrypts()) {
+    if (bytes.size() <= kCipherIvBytes) {
+      return DoesNotParse(bytes, cipher);
+    }
+    ASSIGN_OR_RETURN(decrypted, ApplyCipher(cipher, bytes.substr(0, kCipherIvBytes), bytes.substr(kCipherIvBytes)));
+    bytes = decrypted;
+  }
   const google::protobuf::LogSilencer silencer;  // what is wrong is said by the status, not on stderr
   BackupMeta meta;
   if (bytes.empty() || !meta.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return DoesNotParse(bytes);
+    return DoesNotParse(bytes, cipher);
   }
   const auto& unknown = meta.GetReflection()->GetUnknownFields(meta);
   constexpr int kNewestKnownField = 26;
   for (int i = 0; i < unknown.field_count(); ++i) {
     if (unknown.field(i).number() > kNewestKnownField || unknown.field(i).number() == 3) {
-      return DoesNotParse(bytes);
+      return DoesNotParse(bytes, cipher);
     }
   }
   if (meta.is_raw_kv()) {

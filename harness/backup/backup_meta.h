@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fakes/base/bytes.h"
+#include "fakes/base/cipher.h"
 #include "fakes/base/ids.h"
 #include "proto/tikv/backup.pb.h"
 
@@ -24,9 +25,10 @@ inline constexpr char kBackupMetaName[] = "backupmeta";
 enum class ColumnFamily { kDefault, kWrite };
 const char* ColumnFamilyName(ColumnFamily family);
 
-/// Errors: kUnsupported, in one sentence, for a backup that is encrypted, raw, of a TiDB cluster, or split over several meta
-/// files; kDataLoss for bytes that are no BackupMeta.
-Result<BackupMeta> ParseBackupMeta(std::string_view bytes);
+/// An encrypted one has its 16-byte vector in front. Errors: kUnsupported, in one sentence, for a backup that is raw, of a TiDB
+/// cluster, or split over several meta files, and for an encrypted one without a cipher; kInvalidArgument for a key of the wrong
+/// length or, as far as that can be told, another key; kDataLoss for bytes that are no BackupMeta.
+Result<BackupMeta> ParseBackupMeta(std::string_view bytes, const Cipher& cipher = {});
 
 /// The bytes as br writes them: `backup_size` is set to the sum of the file sizes plus the length of the message without it.
 Bytes SerializeBackupMeta(BackupMeta meta);

@@ -59,7 +59,7 @@ class Reader {
     if (!bytes.ok()) {
       return bytes.error().WithContext("a backup has a backupmeta, " + store_->description() + " has none");
     }
-    ASSIGN_OR_RETURN(contents_.meta, ParseBackupMeta(*bytes));
+    ASSIGN_OR_RETURN(contents_.meta, ParseBackupMeta(*bytes, options_.cipher));
     for (const RuleInfo& info : kRuleInfos) {
       ResultOf(info.rule) = RuleResult{info.check, info.unit, 0, 0};
     }
@@ -190,7 +190,15 @@ class Reader {
              "the file's SHA-256 is " + ToHex(digest) + ", backupmeta says " + ToHex(file.sha256()));
       return std::nullopt;
     }
-    return *std::move(bytes);
+    if (!options_.cipher.encrypts()) {
+      return *std::move(bytes);
+    }
+    Result<Bytes> decrypted = ApplyCipher(options_.cipher, file.cipher_iv(), *bytes);
+    if (!decrypted.ok()) {
+      Report(Rule::kSstIntact, &file, {}, "the file cannot be decrypted: " + decrypted.error().message());
+      return std::nullopt;
+    }
+    return *std::move(decrypted);
   }
 
   /// False if the file cannot be believed as a whole.

@@ -6,6 +6,7 @@
 // What the files cannot prove: an empty region writes no file, so a gap between ranges is *unproven* and listed, not damage.
 // Write records keep their overlapped-rollback flag and GC fence: a fence above the cut is a hazard (the restored pair is
 // hidden from readers after it), one at or below the cut means that the pair was not visible.
+// Encrypted backups are read with their key; lengths and digests are those of the encrypted files.
 // Source: TiKV 8.5 backup endpoint, br of the 8.5 line.
 #pragma once
 
@@ -82,6 +83,8 @@ struct BackupContents {
 
 struct BackupReadOptions {
   size_t findings_max = 100;
+  /// Of the meta and of every file.
+  Cipher cipher;
 };
 
 /// Errors: kNotFound without a backupmeta; those of ParseBackupMeta; kEnvironment. Damage behind a readable backupmeta is a

@@ -161,6 +161,32 @@ TEST(BackupReader, EncryptedBackupsAreNamedAsSuch) {
   }
 }
 
+TEST(BackupReader, ReadsAnEncryptedBackupWithItsKeyAndNoOther) {
+  const std::unique_ptr<MemoryObjectStore> plain = LoadRecordedBackup("quiet");
+  const BackupContents expected = ReadBackup(plain.get()).value();
+  const Cipher cipher{CipherMethod::kAes256Ctr, Bytes(32, 'k')};
+  MemoryObjectStore store;
+  BackupMeta meta = expected.meta;
+  for (File& file : *meta.mutable_files()) {
+    const Bytes encrypted = ApplyCipher(cipher, file.cipher_iv(), plain->Get(file.name()).value()).value();
+    file.set_sha256(Sha256(encrypted));
+    ASSERT_TRUE(store.Put(file.name(), encrypted).ok());
+  }
+  const Bytes iv(16, 'i');
+  ASSERT_TRUE(store.Put(kBackupMetaName, iv + ApplyCipher(cipher, iv, SerializeBackupMeta(meta)).value()).ok());
+  BackupReadOptions options;
+  options.cipher = cipher;
+  const BackupContents contents = ReadBackup(&store, options).value();
+  EXPECT_TRUE(contents.intact());
+  EXPECT_EQ(contents.pairs, expected.pairs);
+  EXPECT_EQ(contents.pairs.size(), 2789U);
+  options.cipher.key = Bytes(32, 'x');
+  EXPECT_EQ(ReadBackup(&store, options).status().code(), StatusCode::kInvalidArgument);
+  options.cipher.key = "short";
+  EXPECT_EQ(ReadBackup(&store, options).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReadBackup(plain.get(), options).status().code(), StatusCode::kInvalidArgument);
+}
+
 TEST(BackupReader, ATruncatedMetaIsDamageAndAMissingOneIsNotFound) {
   const std::unique_ptr<MemoryObjectStore> store = LoadRecordedBackup("quiet");
   const Bytes plain = store->Get(kBackupMetaName).value();

@@ -87,7 +87,7 @@ class ViewVerb : public Verb {
     // A view of damaged files would look like the truth.
     if (source->backup && !source->backup->intact()) {
       const record::Finding& first = source->backup->findings.front();
-      return Fail(terminal, Status::DataLoss(fmt::format("{} is damaged, {} findings; the first: {} {} {}: {}", address_,
+      return Fail(terminal, Status::DataLoss(fmt::format("{} is damaged, {} findings; the first: {} {} {}: {}", source->address.text,
                                                          source->backup->findings.size(), first.check(), first.kind(),
                                                          first.file(), first.message())));
     }
@@ -97,12 +97,12 @@ class ViewVerb : public Verb {
  private:
   ExitCode ShowKeys(const backup::OpenedSource& source, Terminal* terminal) {
     if (source.content == backup::OpenedSource::Content::kViews) {
-      return Fail(terminal, Status::InvalidArgument(address_ + ": a dump holds entries and no keys; leave --keys out"));
+      return Fail(terminal, Status::InvalidArgument(source.address.text + ": a dump holds entries and no keys; leave --keys out"));
     }
     const bool one_volume = source.content == backup::OpenedSource::Content::kCluster && source.address.volume.has_value();
     const juicefs::KeyValues chosen = one_volume ? source.PairsOf(*source.address.volume) : source.pairs;
     if (chosen.empty()) {
-      return Nothing(terminal, "holds no visible key");
+      return Nothing(terminal, source, "holds no visible key");
     }
     return Write(source, KeyLines(chosen), terminal);
   }
@@ -115,12 +115,12 @@ class ViewVerb : public Verb {
       }
       Result<juicefs::View> view = juicefs::BuildView(juicefs::BuildImage(source.PairsOf(name)));
       if (!view.ok()) {
-        return Fail(terminal, view.error().WithContext(address_ + " volume " + Printable(name)));
+        return Fail(terminal, view.error().WithContext(source.address.text + " volume " + Printable(name)));
       }
       views.emplace(name, *std::move(view));
     }
     if (views.empty()) {
-      return Nothing(terminal, source.pairs.empty() ? "holds no visible key" : "holds keys, but no JuiceFS volume");
+      return Nothing(terminal, source, source.pairs.empty() ? "holds no visible key" : "holds keys, but no JuiceFS volume");
     }
     std::string text;
     for (const auto& [name, view] : views) {
@@ -136,8 +136,8 @@ class ViewVerb : public Verb {
     return Write(source, text, terminal);
   }
 
-  ExitCode Nothing(Terminal* terminal, const std::string& why) {
-    *terminal->err << "kvjury: " << address_ << " " << why << ", so nothing can be shown\n" << std::flush;
+  static ExitCode Nothing(Terminal* terminal, const backup::OpenedSource& source, const std::string& why) {
+    *terminal->err << "kvjury: " << source.address.text << " " << why << ", so nothing can be shown\n" << std::flush;
     return ExitCode::kNothingChecked;
   }
 
