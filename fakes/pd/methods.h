@@ -40,6 +40,17 @@ inline constexpr sim::UnaryMethod<pdpb::IsBootstrappedRequest, pdpb::IsBootstrap
     "/pdpb.PD/IsBootstrapped"};
 inline constexpr sim::UnaryMethod<pdpb::GetClusterConfigRequest, pdpb::GetClusterConfigResponse> kGetClusterConfig{
     "/pdpb.PD/GetClusterConfig"};
+inline constexpr sim::UnaryMethod<pdpb::IsSnapshotRecoveringRequest, pdpb::IsSnapshotRecoveringResponse> kIsSnapshotRecovering{
+    "/pdpb.PD/IsSnapshotRecovering"};
+inline constexpr sim::UnaryMethod<pdpb::SetExternalTimestampRequest, pdpb::SetExternalTimestampResponse> kSetExternalTimestamp{
+    "/pdpb.PD/SetExternalTimestamp"};
+inline constexpr sim::UnaryMethod<pdpb::GetExternalTimestampRequest, pdpb::GetExternalTimestampResponse> kGetExternalTimestamp{
+    "/pdpb.PD/GetExternalTimestamp"};
+inline constexpr sim::UnaryMethod<pdpb::GetMinTSRequest, pdpb::GetMinTSResponse> kGetMinTs{"/pdpb.PD/GetMinTS"};
+inline constexpr sim::UnaryMethod<pdpb::SplitRegionsRequest, pdpb::SplitRegionsResponse> kSplitRegions{
+    "/pdpb.PD/SplitRegions"};
+inline constexpr sim::UnaryMethod<pdpb::SplitAndScatterRegionsRequest, pdpb::SplitAndScatterRegionsResponse>
+    kSplitAndScatterRegions{"/pdpb.PD/SplitAndScatterRegions"};
 inline constexpr sim::UnaryMethod<pdpb::ScatterRegionRequest, pdpb::ScatterRegionResponse> kScatterRegion{
     "/pdpb.PD/ScatterRegion"};
 inline constexpr sim::UnaryMethod<pdpb::GetOperatorRequest, pdpb::GetOperatorResponse> kGetOperator{

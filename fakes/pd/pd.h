@@ -40,6 +40,8 @@ class Placement {
   virtual ~Placement() = default;
   /// Moves the leader of `region` to `store`. False if there is no such region or peer, or the store does not live.
   virtual bool MoveLeader(RegionId region, StoreId store) = 0;
+  /// Makes `key`, as regions keep it, the start of a region and returns that region; invalid if it cannot be split there now.
+  virtual RegionId SplitAtEncoded(std::string_view key) = 0;
 };
 
 class Pd {
@@ -119,6 +121,16 @@ class Pd {
   Answer<pdpb::IsBootstrappedResponse> IsBootstrapped(Ptr<pdpb::IsBootstrappedRequest> request, sim::CallContext context);
   Answer<pdpb::GetClusterConfigResponse> GetClusterConfig(Ptr<pdpb::GetClusterConfigRequest> request,
                                                           sim::CallContext context);
+  Answer<pdpb::IsSnapshotRecoveringResponse> IsSnapshotRecovering(Ptr<pdpb::IsSnapshotRecoveringRequest> request,
+                                                                  sim::CallContext context);
+  Answer<pdpb::SetExternalTimestampResponse> SetExternalTimestamp(Ptr<pdpb::SetExternalTimestampRequest> request,
+                                                                  sim::CallContext context);
+  Answer<pdpb::GetExternalTimestampResponse> GetExternalTimestamp(Ptr<pdpb::GetExternalTimestampRequest> request,
+                                                                  sim::CallContext context);
+  Answer<pdpb::GetMinTSResponse> GetMinTs(Ptr<pdpb::GetMinTSRequest> request, sim::CallContext context);
+  Answer<pdpb::SplitRegionsResponse> SplitRegions(Ptr<pdpb::SplitRegionsRequest> request, sim::CallContext context);
+  Answer<pdpb::SplitAndScatterRegionsResponse> SplitAndScatterRegions(Ptr<pdpb::SplitAndScatterRegionsRequest> request,
+                                                                      sim::CallContext context);
   Answer<pdpb::ScatterRegionResponse> ScatterRegion(Ptr<pdpb::ScatterRegionRequest> request, sim::CallContext context);
   Answer<pdpb::GetOperatorResponse> GetOperator(Ptr<pdpb::GetOperatorRequest> request, sim::CallContext context);
   Answer<pdpb::GetGCSafePointResponse> GetGcSafePoint(Ptr<pdpb::GetGCSafePointRequest> request, sim::CallContext context);
@@ -165,6 +177,7 @@ class Pd {
   std::map<uint64_t, Operator> operators_;
   std::map<std::string, ServiceSafePoint> service_safe_points_;
   Timestamp gc_safe_point_;
+  uint64_t external_timestamp_ = 0;
   uint64_t last_id_ = 0;
   uint64_t scattered_ = 0;
   uint64_t leader_term_ = 1;

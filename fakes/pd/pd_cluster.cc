@@ -10,6 +10,12 @@ void Pd::RegisterClusterMethods() {
   methods_.Add(kGetClusterConfig, this, &Pd::GetClusterConfig);
   methods_.Add(kBatchScanRegions, this, &Pd::BatchScanRegions);
   methods_.Add(kQueryRegion, this, &Pd::QueryRegion);
+  methods_.Add(kIsSnapshotRecovering, this, &Pd::IsSnapshotRecovering);
+  methods_.Add(kSetExternalTimestamp, this, &Pd::SetExternalTimestamp);
+  methods_.Add(kGetExternalTimestamp, this, &Pd::GetExternalTimestamp);
+  methods_.Add(kGetMinTs, this, &Pd::GetMinTs);
+  methods_.Add(kSplitRegions, this, &Pd::SplitRegions);
+  methods_.Add(kSplitAndScatterRegions, this, &Pd::SplitAndScatterRegions);
 }
 
 std::vector<Etcd::Member> Pd::Members() const {
@@ -92,6 +98,91 @@ Pd::Answer<pdpb::QueryRegionResponse> Pd::QueryRegion(Ptr<pdpb::QueryRegionReque
     add(FindRegionById(table, RegionId(id)));
   }
   Log("query region", request->keys_size(), response.regions_by_id_size());
+  co_return response;
+}
+
+Pd::Answer<pdpb::IsSnapshotRecoveringResponse> Pd::IsSnapshotRecovering(Ptr<pdpb::IsSnapshotRecoveringRequest> request,
+                                                                        sim::CallContext) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request));
+  pdpb::IsSnapshotRecoveringResponse response;
+  PutHeader(&response);
+  co_return response;
+}
+
+Pd::Answer<pdpb::SetExternalTimestampResponse> Pd::SetExternalTimestamp(Ptr<pdpb::SetExternalTimestampRequest> request,
+                                                                        sim::CallContext) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request));
+  pdpb::SetExternalTimestampResponse response;
+  PutHeader(&response);
+  const Result<Timestamp> now = AllocateTimestamp();
+  if (!now.ok() || request->timestamp() > now->value() || request->timestamp() < external_timestamp_) {
+    pdpb::Error* error = response.mutable_header()->mutable_error();
+    error->set_type(pdpb::UNKNOWN);
+    error->set_message(request->timestamp() < external_timestamp_ ? "the external timestamp should be larger than now"
+                                                                  : "the external timestamp should not be larger than global ts");
+    co_return response;
+  }
+  external_timestamp_ = request->timestamp();
+  co_return response;
+}
+
+Pd::Answer<pdpb::GetExternalTimestampResponse> Pd::GetExternalTimestamp(Ptr<pdpb::GetExternalTimestampRequest> request,
+                                                                        sim::CallContext) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request));
+  pdpb::GetExternalTimestampResponse response;
+  PutHeader(&response);
+  response.set_timestamp(external_timestamp_);
+  co_return response;
+}
+
+Pd::Answer<pdpb::GetMinTSResponse> Pd::GetMinTs(Ptr<pdpb::GetMinTSRequest> request, sim::CallContext) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request));
+  const Result<Timestamp> now = AllocateTimestamp();
+  CO_RETURN_IF_ERROR(now.status());
+  pdpb::GetMinTSResponse response;
+  PutHeader(&response);
+  response.mutable_timestamp()->set_physical(now->physical_ms());
+  response.mutable_timestamp()->set_logical(now->logical());
+  co_return response;
+}
+
+Pd::Answer<pdpb::SplitRegionsResponse> Pd::SplitRegions(Ptr<pdpb::SplitRegionsRequest> request, sim::CallContext) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request));
+  pdpb::SplitRegionsResponse response;
+  PutHeader(&response);
+  for (const Bytes& key : request->split_keys()) {
+    const RegionId region = placement_ == nullptr ? RegionId() : placement_->SplitAtEncoded(key);
+    if (region.valid()) {
+      response.add_regions_id(region.value());
+    }
+  }
+  const int asked = request->split_keys_size();
+  response.set_finished_percentage(asked == 0 ? 100 : static_cast<uint64_t>(response.regions_id_size() * 100 / asked));
+  Log("split regions", static_cast<uint64_t>(asked), static_cast<uint64_t>(response.regions_id_size()));
+  co_return response;
+}
+
+Pd::Answer<pdpb::SplitAndScatterRegionsResponse> Pd::SplitAndScatterRegions(Ptr<pdpb::SplitAndScatterRegionsRequest> request,
+                                                                            sim::CallContext context) {
+  auto split = std::make_shared<pdpb::SplitRegionsRequest>();
+  *split->mutable_header() = request->header();
+  *split->mutable_split_keys() = request->split_keys();
+  auto splitting = SplitRegions(std::move(split), std::move(context));
+  Result<pdpb::SplitRegionsResponse> done = co_await std::move(splitting);
+  CO_RETURN_IF_ERROR(done.status());
+  pdpb::SplitAndScatterRegionsResponse response;
+  PutHeader(&response);
+  response.set_split_finished_percentage(done->finished_percentage());
+  *response.mutable_regions_id() = done->regions_id();
+  // PD scatters what it knows; a region that was split a moment ago it may learn of later.
+  int scattered = 0;
+  for (const uint64_t id : response.regions_id()) {
+    if (const RegionInfoPtr info = FindRegionById(views_.newest(), RegionId(id))) {
+      StartScatter(*info);
+      ++scattered;
+    }
+  }
+  response.set_scatter_finished_percentage(response.regions_id_size() == 0 ? 100 : static_cast<uint64_t>(scattered * 100 / response.regions_id_size()));
   co_return response;
 }
 

@@ -34,6 +34,7 @@ RegionTablePtr TableOf(const std::vector<Bytes>& boundaries, uint64_t first_id) 
 
 class RecordingPlacement : public Placement {
  public:
+  RegionId SplitAtEncoded(std::string_view) override { return RegionId(); }
   bool MoveLeader(RegionId region, StoreId store) override {
     moves.emplace_back(region.value(), store.value());
     return true;

@@ -266,6 +266,7 @@ class Cluster : private RaftHost, private pd::Placement {
   void LeaderChanged(RegionId region, StoreId leader) override;
   [[nodiscard]] uint64_t EngineSequence() const override { return engine_.last_sequence(); }
   bool MoveLeader(RegionId region, StoreId store) override;
+  RegionId SplitAtEncoded(std::string_view key) override;
 
   void MakeStores(const SavedCluster& saved);
   void MakeRegions();

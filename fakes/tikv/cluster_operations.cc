@@ -49,6 +49,17 @@ bool Cluster::SplitAt(std::string_view user_key) {
   return true;
 }
 
+RegionId Cluster::SplitAtEncoded(std::string_view key) {
+  const Region* region = regions_->FindByKey(key);
+  if (key.empty() || region->merging) {
+    return RegionId();
+  }
+  if (region->start != key) {
+    SplitNow(region->id, {Bytes(key)}, {AllocateRegionIds()});
+  }
+  return regions_->FindByKey(key)->id;
+}
+
 std::optional<Bytes> Cluster::MiddleKey(const Region& region) const {
   std::vector<std::string_view> keys;
   const Snapshot snapshot = engine_.Latest();
