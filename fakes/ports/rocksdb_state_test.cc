@@ -108,6 +108,31 @@ TEST(RocksDbState, ARestartedClusterHasItsRecordsRegionsAndStores) {
   EXPECT_EQ(again.cluster.OracleRead("", "", Timestamp::Max()).size(), 3U);
 }
 
+TEST(RocksDbState, RawPairsAndRegionsCutAtRawKeysAreThereAfterARestart) {
+  const TempFolder folder;
+  std::string before;
+  {
+    ClusterRun run(folder / "state");
+    tikv::WriteBatch batch;
+    batch.Put(ColumnFamily::kDefault, "", "of the empty key");
+    batch.Put(ColumnFamily::kDefault, "a", "");
+    batch.Put(ColumnFamily::kDefault, "b", "1");
+    batch.Put(ColumnFamily::kDefault, "c", "2");
+    batch.Put(ColumnFamily::kDefault, Bytes("\xff\0z", 3), Bytes(300, 'x'));
+    run.cluster.ApplyBatch(batch);
+    tikv::WriteBatch later;
+    later.DeleteRange(ColumnFamily::kDefault, "b", "c");
+    run.cluster.ApplyBatch(later);
+    const tikv::Region* region = run.cluster.regions().FindByKey("b");
+    run.cluster.SplitNow(region->id, {"b"}, {run.cluster.AllocateRegionIds()});
+    before = run.Text();
+    ASSERT_NE(before.find("default 61 \ndefault 63 32\n"), std::string::npos) << before;
+  }
+  ClusterRun again(folder / "state");
+  EXPECT_EQ(again.Text(), before);
+  EXPECT_EQ(again.cluster.regions().FindByKey("b")->start, "b");
+}
+
 TEST(RocksDbState, TimestampsIdsAndTermsGrowOverRestartsEvenIfTheClockIsSetBack) {
   const TempFolder folder;
   Timestamp last;

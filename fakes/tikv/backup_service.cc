@@ -39,16 +39,6 @@ bool IsColumnFamily(const std::string& cf) {
   return cf.empty() || cf == "default" || cf == "lock" || cf == "write" || cf == "raft";
 }
 
-/// Of a family that holds keys of clients; TiKV's "raft" holds none.
-std::optional<ColumnFamily> FamilyOf(const std::string& cf) {
-  for (const ColumnFamily family : {ColumnFamily::kDefault, ColumnFamily::kLock, ColumnFamily::kWrite}) {
-    if (cf == ColumnFamilyName(family)) {
-      return family;
-    }
-  }
-  return std::nullopt;
-}
-
 /// How TiKV prints an I/O error; br looks for "Io" and "NotFound" and then says that the storage is not shared.
 std::string IoWords(const Status& status) {
   if (status.code() == StatusCode::kNotFound) {
@@ -224,10 +214,10 @@ sim::Task<Status> BackupService::BackupRegion(Job* job, kvrpcpb::Context region,
   const std::unique_ptr<PinnedSnapshot> pinned = cluster_->Pin();
   // With the planted bug nothing is smaller than the empty end key, and the last region reads as empty.
   const bool nothing = (end.empty() && cluster_->world()->bugs().On(sim::Bug::kLastRegionEmptyEndKey)) ||
-                       (job->raw() && !FamilyOf(job->raw_family).has_value());
+                       (job->raw() && !FindColumnFamily(job->raw_family).has_value());
   std::unique_ptr<BackupEntryScanner> scanner;
   if (job->raw()) {
-    scanner = std::make_unique<RawBackupScanner>(pinned->get(), FamilyOf(job->raw_family).value_or(ColumnFamily::kDefault),
+    scanner = std::make_unique<RawBackupScanner>(pinned->get(), FindColumnFamily(job->raw_family).value_or(ColumnFamily::kDefault),
                                                  start, end);
   } else {
     BackupScanOptions options;

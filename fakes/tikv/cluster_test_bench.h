@@ -65,6 +65,36 @@ struct ClusterBench {
     return Response(static_cast<const Response&>(**answer));
   }
 
+  /// Calls that are under way at the same time. `at_us` counts from now.
+  struct Timed {
+    Micros at_us = 0;
+    std::string path;
+    StoreId store;
+    sim::MessagePtr request;
+    std::optional<Result<sim::MessagePtr>> answer;
+    Micros answered_us = 0;  // counted from the same moment
+  };
+  static sim::Task<void> RunTimed(ClusterBench* bench, Timed* call) {
+    const Micros begun_us = bench->world.scheduler().now_us();
+    co_await bench->world.scheduler().Sleep(call->at_us);
+    sim::CallOptions options;
+    options.label = sim::Label("call").Numbered("n", ++bench->calls);
+    auto asking = bench->channel->CallRaw(call->path.c_str(), bench->cluster.store_address(call->store), call->request,
+                                          std::move(options));
+    Result<sim::MessagePtr> answer = co_await std::move(asking);
+    call->answer.emplace(std::move(answer));
+    call->answered_us = bench->world.scheduler().now_us() - begun_us;
+  }
+  static sim::Task<void> RunAll(ClusterBench* bench, std::vector<Timed>* all) {
+    sim::Scope scope(&bench->world.scheduler());
+    for (size_t i = 0; i < all->size(); ++i) {
+      scope.Spawn("call " + std::to_string(i), RunTimed(bench, &(*all)[i]));
+    }
+    sim::Task<void> joining = scope.Join();
+    co_await std::move(joining);
+  }
+  void AskTogether(std::vector<Timed>* all) { CHECK(world.Run(RunAll(this, all), 600'000'000) == sim::RunEnd::kDone); }
+
   static sim::Task<void> RunStream(sim::Channel* channel, sim::Address to, backup::BackupRequest request,
                                    sim::CallOptions options, std::vector<backup::BackupResponse>* out, Status* end) {
     sim::MessagePtr message = std::make_shared<const backup::BackupRequest>(std::move(request));
@@ -99,8 +129,10 @@ struct ClusterBench {
   void Pass(Micros us) { CHECK(world.Run(SleepFor(&world.scheduler(), us), us + 1) == sim::RunEnd::kDone); }
 
   /// A correct context for the region of a user key, on its leader; also tells the leader.
-  kvrpcpb::Context ContextFor(const Bytes& user_key, StoreId* leader) {
-    const Region* region = cluster.regions().FindByKey(EncodeKey(user_key));
+  kvrpcpb::Context ContextFor(const Bytes& user_key, StoreId* leader) { return ContextForEncoded(EncodeKey(user_key), leader); }
+  /// The same for a key as it stands in the region's bounds, as raw keys do.
+  kvrpcpb::Context ContextForEncoded(const Bytes& key, StoreId* leader) {
+    const Region* region = cluster.regions().FindByKey(key);
     *leader = cluster.raft().Leader(region->id);
     kvrpcpb::Context context;
     context.set_region_id(region->id.value());

@@ -196,13 +196,14 @@ kvrpcpb::KeyError DefaultNotFoundError(std::string_view key, Timestamp start_ts)
   return MvccAbortError("DefaultNotFound { key: " + RustBytes(VersionKey(key, start_ts)) + " }");
 }
 
+std::string KeyOutOfRegionWords(std::string_view key, const RegionBounds& region) {
+  return "\"[components/tikv_kv/src/raftstore_impls.rs:86]: \\\"[components/raftstore/src/store/region_snapshot.rs:289]: Key " +
+         UpperHex(key) + " is out of [region " + std::to_string(region.region_id) + "] [" + UpperHex(region.start) + ", " +
+         UpperHex(region.end) + ")\\\"\"";
+}
+
 kvrpcpb::KeyError KeyOutOfRegionError(std::string_view key, const RegionBounds& region) {
-  const std::string words = "Key " + UpperHex(key) + " is out of [region " + std::to_string(region.region_id) + "] [" +
-                            UpperHex(region.start) + ", " + UpperHex(region.end) + ")";
-  return MvccAbortError(
-      "Kv(Error(Other(\"[components/tikv_kv/src/raftstore_impls.rs:86]: "
-      "\\\"[components/raftstore/src/store/region_snapshot.rs:289]: " +
-      words + "\\\"\")))");
+  return MvccAbortError("Kv(Error(Other(" + KeyOutOfRegionWords(key, region) + ")))");
 }
 
 kvrpcpb::KeyError InvalidRangeError(std::string_view lower, std::string_view upper, const RegionBounds& region) {

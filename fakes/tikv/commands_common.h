@@ -72,6 +72,8 @@ kvrpcpb::KeyError PessimisticLockNotFoundError(std::string_view key, Timestamp s
 kvrpcpb::KeyError LockTypeNotMatchError(std::string_view key, Timestamp start_ts, bool pessimistic);
 kvrpcpb::KeyError KeyTooLargeError(size_t encoded_bytes);
 kvrpcpb::KeyError DefaultNotFoundError(std::string_view key, Timestamp start_ts);
+/// What the engine says of a key that is not in the region, as Rust prints the text inside an error.
+std::string KeyOutOfRegionWords(std::string_view key, const RegionBounds& region);
 /// A point read whose key is not in the region.
 kvrpcpb::KeyError KeyOutOfRegionError(std::string_view key, const RegionBounds& region);
 /// A scan whose range is not in the region.

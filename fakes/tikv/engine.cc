@@ -20,6 +20,15 @@ std::string_view ColumnFamilyName(ColumnFamily cf) {
   return {};
 }
 
+std::optional<ColumnFamily> FindColumnFamily(std::string_view name) {
+  for (const ColumnFamily family : {ColumnFamily::kDefault, ColumnFamily::kLock, ColumnFamily::kWrite}) {
+    if (name == ColumnFamilyName(family)) {
+      return family;
+    }
+  }
+  return std::nullopt;
+}
+
 void WriteBatch::Put(ColumnFamily cf, Bytes key, Bytes value) {
   operations.push_back(Operation{Kind::kPut, cf, std::move(key), std::move(value)});
 }

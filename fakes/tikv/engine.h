@@ -15,6 +15,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,8 @@ enum class ColumnFamily : uint8_t { kDefault = 0, kLock = 1, kWrite = 2 };
 inline constexpr size_t kColumnFamilyCount = 3;
 /// "default", "lock" or "write", the names of the wire.
 std::string_view ColumnFamilyName(ColumnFamily cf);
+/// The family of that name; TiKV's "raft" holds no keys of clients and is none.
+std::optional<ColumnFamily> FindColumnFamily(std::string_view name);
 
 /// The number of batches applied so far. Zero is the engine as it was loaded, or empty.
 using Sequence = uint64_t;

@@ -43,6 +43,18 @@ KVJURY_TIKV_METHOD(kUnsafeDestroyRange, "UnsafeDestroyRange", UnsafeDestroyRange
 KVJURY_TIKV_METHOD(kMvccGetByKey, "MvccGetByKey", MvccGetByKey);
 KVJURY_TIKV_METHOD(kMvccGetByStartTs, "MvccGetByStartTs", MvccGetByStartTs);
 KVJURY_TIKV_METHOD(kSplitRegion, "SplitRegion", SplitRegion);
+KVJURY_TIKV_METHOD(kRawGet, "RawGet", RawGet);
+KVJURY_TIKV_METHOD(kRawBatchGet, "RawBatchGet", RawBatchGet);
+KVJURY_TIKV_METHOD(kRawPut, "RawPut", RawPut);
+KVJURY_TIKV_METHOD(kRawBatchPut, "RawBatchPut", RawBatchPut);
+KVJURY_TIKV_METHOD(kRawDelete, "RawDelete", RawDelete);
+KVJURY_TIKV_METHOD(kRawBatchDelete, "RawBatchDelete", RawBatchDelete);
+KVJURY_TIKV_METHOD(kRawScan, "RawScan", RawScan);
+KVJURY_TIKV_METHOD(kRawBatchScan, "RawBatchScan", RawBatchScan);
+KVJURY_TIKV_METHOD(kRawDeleteRange, "RawDeleteRange", RawDeleteRange);
+KVJURY_TIKV_METHOD(kRawGetKeyTtl, "RawGetKeyTTL", RawGetKeyTTL);
+KVJURY_TIKV_METHOD(kRawCompareAndSwap, "RawCompareAndSwap", RawCAS);
+KVJURY_TIKV_METHOD(kRawChecksum, "RawChecksum", RawChecksum);
 
 #undef KVJURY_TIKV_METHOD
 

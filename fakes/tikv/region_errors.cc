@@ -79,14 +79,17 @@ errorpb::Error EpochNotMatchError(const Region& region, const metapb::RegionEpoc
 }
 
 errorpb::Error KeyNotInRegionError(std::string_view encoded_key, const Region& region) {
-  errorpb::Error error =
-      MessageError("key " + UpperHex(encoded_key) + " is not in region key range [" + UpperHex(region.start) + ", " +
-                   UpperHex(region.end) + ") for region " + std::to_string(region.id.value()));
+  return KeyNotInRegionError(encoded_key, region.id, region.start, region.end);
+}
+
+errorpb::Error KeyNotInRegionError(std::string_view encoded_key, RegionId region, const Bytes& start, const Bytes& end) {
+  errorpb::Error error = MessageError("key " + UpperHex(encoded_key) + " is not in region key range [" + UpperHex(start) + ", " +
+                                      UpperHex(end) + ") for region " + std::to_string(region.value()));
   errorpb::KeyNotInRegion* payload = error.mutable_key_not_in_region();
   payload->set_key(Bytes(encoded_key));
-  payload->set_region_id(region.id.value());
-  payload->set_start_key(region.start);
-  payload->set_end_key(region.end);
+  payload->set_region_id(region.value());
+  payload->set_start_key(start);
+  payload->set_end_key(end);
   return error;
 }
 

@@ -22,6 +22,7 @@ errorpb::Error StaleCommandError();
 errorpb::Error EpochNotMatchError(const Region& region, const metapb::RegionEpoch& requested,
                                   const std::vector<const Region*>& listed);
 errorpb::Error KeyNotInRegionError(std::string_view encoded_key, const Region& region);
+errorpb::Error KeyNotInRegionError(std::string_view encoded_key, RegionId region, const Bytes& start, const Bytes& end);
 errorpb::Error ServerIsBusyError(const std::string& reason, uint64_t backoff_ms);
 errorpb::Error MaxTimestampNotSyncedError(RegionId region);
 errorpb::Error ProposalInMergingModeError(RegionId region);

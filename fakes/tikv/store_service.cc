@@ -18,39 +18,8 @@ namespace kvjury::tikv {
 
 namespace {
 
-constexpr Micros kReadUs = 100;
-constexpr Micros kWriteUs = 150;
 constexpr Micros kWaitPollUs = 20'000;
 constexpr int64_t kWaitDefaultMs = 1'000;
-
-Status StoreIsDown() { return Status::Unavailable("the store is down"); }
-
-// Releases memory locks when the write has ended, however it ended.
-class MemoryLocks {
- public:
-  MemoryLocks(StoreRunPtr run, std::vector<MemoryLock> locks) : run_(std::move(run)), locks_(std::move(locks)) {}
-  MemoryLocks(const MemoryLocks&) = delete;
-  MemoryLocks& operator=(const MemoryLocks&) = delete;
-  ~MemoryLocks() { run_->memory.concurrency.Release(locks_); }
-
- private:
-  StoreRunPtr run_;
-  std::vector<MemoryLock> locks_;
-};
-
-template <class Response>
-Response RegionErrorOf(errorpb::Error error) {
-  Response response;
-  *response.mutable_region_error() = std::move(error);
-  return response;
-}
-
-// UnsafeDestroyRange has a context that nobody looks at.
-template <class Request>
-bool NeedsMaxTs(const Request&) {
-  return false;
-}
-bool NeedsMaxTs(const kvrpcpb::PrewriteRequest& request) { return request.use_async_commit() || request.try_one_pc(); }
 
 std::optional<kvrpcpb::KeyError> WrongApiVersion(const kvrpcpb::Context& context, const char* command) {
   if (context.api_version() == kvrpcpb::V1) {
@@ -63,7 +32,7 @@ std::optional<kvrpcpb::KeyError> WrongApiVersion(const kvrpcpb::Context& context
 }  // namespace
 
 StoreService::StoreService(Cluster* cluster, StoreId store)
-    : cluster_(cluster), store_(store), backup_(cluster, store), import_(cluster, store) {
+    : cluster_(cluster), store_(store), calls_(cluster, store), raw_(&calls_), backup_(cluster, store), import_(cluster, store) {
   methods_.Add(kKvGet, this, &StoreService::Get);
   methods_.Add(kKvScan, this, &StoreService::Scan);
   methods_.Add(kKvBatchGet, this, &StoreService::BatchGet);
@@ -83,105 +52,9 @@ StoreService::StoreService(Cluster* cluster, StoreId store)
   methods_.Add(kMvccGetByKey, this, &StoreService::MvccGetByKey);
   methods_.Add(kMvccGetByStartTs, this, &StoreService::MvccGetByStartTs);
   methods_.Add(kSplitRegion, this, &StoreService::SplitRegion);
+  raw_.Register(&methods_);
   backup_.Register(&methods_);
   import_.Register(&methods_);
-}
-
-// --- the common course of calls ---
-
-RegionBounds StoreService::BoundsOf(const kvrpcpb::Context& context) const {
-  const Region* region = cluster_->regions().Find(RegionId(context.region_id()));
-  CHECK(region != nullptr) << "checked before";
-  return RegionBounds{region->id.value(), region->start, region->end};
-}
-
-sim::Task<Result<std::optional<errorpb::Error>>> StoreService::Admit(StoreRunPtr run, const kvrpcpb::Context& context,
-                                                                     Micros cost_us, const sim::CallContext& call) {
-  sim::Task<bool> working = cluster_->Work(store_, run, cost_us, call.label.hash());
-  if (!co_await std::move(working)) {
-    co_return StoreIsDown();
-  }
-  if (const uint64_t backoff_ms = cluster_->TakeBusy(call.label); backoff_ms > 0) {
-    co_return std::optional<errorpb::Error>(ServerIsBusyError("scheduler is busy", backoff_ms));
-  }
-  co_return cluster_->Check(store_, context, false);
-}
-
-template <class Request, class Response>
-StoreService::Answer<Response> StoreService::Read(Ptr<Request> request, sim::CallContext context,
-                                                  void (*read)(const Snapshot&, const RegionBounds&, ConcurrencyManager*,
-                                                               const Request&, Response*)) {
-  const StoreRunPtr run = cluster_->Run(store_);
-  sim::Task<Result<std::optional<errorpb::Error>>> admitting = Admit(run, request->context(), kReadUs, context);
-  Result<std::optional<errorpb::Error>> admitted = co_await std::move(admitting);
-  if (!admitted.ok()) {
-    co_return admitted.error();
-  }
-  if (admitted->has_value()) {
-    cluster_->Log(store_, "refuse read", context.label.hash(), request->context().region_id());
-    co_return RegionErrorOf<Response>(std::move(**admitted));
-  }
-  Response response;
-  read(cluster_->engine().Latest(), BoundsOf(request->context()), &run->memory.concurrency, *request, &response);
-  cluster_->Log(store_, "read", context.label.hash(), cluster_->engine().last_sequence());
-  co_return response;
-}
-
-template <class Request, class Response>
-StoreService::Answer<Response> StoreService::WriteOnce(Ptr<Request> request, sim::CallContext context, StoreRunPtr run,
-                                                       Compute<Request, Response> compute) {
-  const RegionId region(request->context().region_id());
-  // Latches may have taken a while: look again before looking at the data.
-  if (!run->alive) {
-    co_return StoreIsDown();
-  }
-  if (std::optional<errorpb::Error> error = cluster_->Check(store_, request->context(), false)) {
-    co_return RegionErrorOf<Response>(std::move(*error));
-  }
-  if (NeedsMaxTs(*request) && !cluster_->MaxTsSynced(region)) {
-    co_return RegionErrorOf<Response>(MaxTimestampNotSyncedError(region));
-  }
-  CommandResult<Response> result = compute(cluster_->engine().Latest(), BoundsOf(request->context()),
-                                           &run->memory.concurrency, *request);
-  const MemoryLocks memory_locks(run, std::move(result.memory_locks));
-  cluster_->Log(store_, "write", context.label.hash(), result.writes.operations.size());
-  if (result.writes.empty()) {
-    co_return std::move(result.response);
-  }
-  if (cluster_->regions().Find(region)->merging) {
-    co_return RegionErrorOf<Response>(ProposalInMergingModeError(region));
-  }
-  WriteBatch* writes = &result.writes;
-  sim::Task<ProposalEnd> proposing = cluster_->Propose(
-      region, store_, context.label, [cluster = cluster_, writes]() { cluster->ApplyBatch(std::move(*writes)); });
-  const ProposalEnd end = co_await std::move(proposing);
-  if (!run->alive) {
-    co_return StoreIsDown();
-  }
-  if (std::optional<errorpb::Error> error = cluster_->ProposalError(end, store_, request->context())) {
-    cluster_->Log(store_, "lost write", context.label.hash(), static_cast<uint64_t>(end));
-    co_return RegionErrorOf<Response>(std::move(*error));
-  }
-  co_return std::move(result.response);
-}
-
-template <class Request, class Response>
-StoreService::Answer<Response> StoreService::Write(Ptr<Request> request, sim::CallContext context, std::vector<Bytes> keys,
-                                                   Compute<Request, Response> compute) {
-  const StoreRunPtr run = cluster_->Run(store_);
-  sim::Task<Result<std::optional<errorpb::Error>>> admitting = Admit(run, request->context(), kWriteUs, context);
-  Result<std::optional<errorpb::Error>> admitted = co_await std::move(admitting);
-  if (!admitted.ok()) {
-    co_return admitted.error();
-  }
-  if (admitted->has_value()) {
-    cluster_->Log(store_, "refuse write", context.label.hash(), request->context().region_id());
-    co_return RegionErrorOf<Response>(std::move(**admitted));
-  }
-  sim::Task<Latches::Guard> latching = run->memory.latches->Acquire(std::move(keys), context.label.hash());
-  const Latches::Guard guard = co_await std::move(latching);
-  Answer<Response> once = WriteOnce<Request, Response>(request, context, run, std::move(compute));
-  co_return co_await std::move(once);
 }
 
 // --- reads ---
@@ -192,7 +65,7 @@ StoreService::Answer<kvrpcpb::GetResponse> StoreService::Get(Ptr<kvrpcpb::GetReq
     *response.mutable_error() = std::move(*wrong);
     co_return response;
   }
-  auto reading = Read<kvrpcpb::GetRequest, kvrpcpb::GetResponse>(request, context, &tikv::Get);
+  auto reading = calls_.Read<kvrpcpb::GetRequest, kvrpcpb::GetResponse>(request, context, &tikv::Get);
   co_return co_await std::move(reading);
 }
 
@@ -204,19 +77,19 @@ StoreService::Answer<kvrpcpb::ScanResponse> StoreService::Scan(Ptr<kvrpcpb::Scan
     *response.add_pairs()->mutable_error() = std::move(*wrong);
     co_return response;
   }
-  auto reading = Read<kvrpcpb::ScanRequest, kvrpcpb::ScanResponse>(request, context, &tikv::Scan);
+  auto reading = calls_.Read<kvrpcpb::ScanRequest, kvrpcpb::ScanResponse>(request, context, &tikv::Scan);
   co_return co_await std::move(reading);
 }
 
 StoreService::Answer<kvrpcpb::BatchGetResponse> StoreService::BatchGet(Ptr<kvrpcpb::BatchGetRequest> request,
                                                                        sim::CallContext context) {
-  auto reading = Read<kvrpcpb::BatchGetRequest, kvrpcpb::BatchGetResponse>(request, context, &tikv::BatchGet);
+  auto reading = calls_.Read<kvrpcpb::BatchGetRequest, kvrpcpb::BatchGetResponse>(request, context, &tikv::BatchGet);
   co_return co_await std::move(reading);
 }
 
 StoreService::Answer<kvrpcpb::ScanLockResponse> StoreService::ScanLock(Ptr<kvrpcpb::ScanLockRequest> request,
                                                                        sim::CallContext context) {
-  auto reading = Read<kvrpcpb::ScanLockRequest, kvrpcpb::ScanLockResponse>(
+  auto reading = calls_.Read<kvrpcpb::ScanLockRequest, kvrpcpb::ScanLockResponse>(
       request, context,
       [](const Snapshot& snapshot, const RegionBounds& region, ConcurrencyManager* concurrency,
          const kvrpcpb::ScanLockRequest& scan, kvrpcpb::ScanLockResponse* response) {
@@ -236,7 +109,7 @@ StoreService::Answer<kvrpcpb::ScanLockResponse> StoreService::ScanLock(Ptr<kvrpc
 
 StoreService::Answer<kvrpcpb::MvccGetByKeyResponse> StoreService::MvccGetByKey(Ptr<kvrpcpb::MvccGetByKeyRequest> request,
                                                                                sim::CallContext context) {
-  auto reading = Read<kvrpcpb::MvccGetByKeyRequest, kvrpcpb::MvccGetByKeyResponse>(
+  auto reading = calls_.Read<kvrpcpb::MvccGetByKeyRequest, kvrpcpb::MvccGetByKeyResponse>(
       request, context,
       [](const Snapshot& snapshot, const RegionBounds&, ConcurrencyManager*, const kvrpcpb::MvccGetByKeyRequest& get,
          kvrpcpb::MvccGetByKeyResponse* response) { tikv::MvccGetByKey(snapshot, get, response); });
@@ -245,7 +118,7 @@ StoreService::Answer<kvrpcpb::MvccGetByKeyResponse> StoreService::MvccGetByKey(P
 
 StoreService::Answer<kvrpcpb::MvccGetByStartTsResponse> StoreService::MvccGetByStartTs(
     Ptr<kvrpcpb::MvccGetByStartTsRequest> request, sim::CallContext context) {
-  auto reading = Read<kvrpcpb::MvccGetByStartTsRequest, kvrpcpb::MvccGetByStartTsResponse>(
+  auto reading = calls_.Read<kvrpcpb::MvccGetByStartTsRequest, kvrpcpb::MvccGetByStartTsResponse>(
       request, context,
       [](const Snapshot& snapshot, const RegionBounds& region, ConcurrencyManager*,
          const kvrpcpb::MvccGetByStartTsRequest& get,
@@ -259,11 +132,11 @@ StoreService::Answer<kvrpcpb::MvccGetByStartTsResponse> StoreService::MvccGetByS
 #define KVJURY_WRITE(name, keys, call)                                                                             \
   StoreService::Answer<kvrpcpb::name##Response> StoreService::name(Ptr<kvrpcpb::name##Request> request,            \
                                                                    sim::CallContext context) {                     \
-    Compute<kvrpcpb::name##Request, kvrpcpb::name##Response> compute =                                             \
+    StoreCalls::Compute<kvrpcpb::name##Request, kvrpcpb::name##Response> compute =                                             \
         []([[maybe_unused]] const Snapshot& snapshot, [[maybe_unused]] const RegionBounds& region,                 \
            [[maybe_unused]] ConcurrencyManager* concurrency, const kvrpcpb::name##Request& asked) { return call; }; \
     auto writing =                                                                                                 \
-        Write<kvrpcpb::name##Request, kvrpcpb::name##Response>(request, context, keys, std::move(compute));        \
+        calls_.Write<kvrpcpb::name##Request, kvrpcpb::name##Response>(request, context, keys, std::move(compute));        \
     co_return co_await std::move(writing);                                                                         \
   }
 
@@ -284,10 +157,10 @@ StoreService::Answer<kvrpcpb::PrewriteResponse> StoreService::Prewrite(Ptr<kvrpc
     *response.add_errors() = std::move(*wrong);
     co_return response;
   }
-  Compute<kvrpcpb::PrewriteRequest, kvrpcpb::PrewriteResponse> compute =
+  StoreCalls::Compute<kvrpcpb::PrewriteRequest, kvrpcpb::PrewriteResponse> compute =
       [](const Snapshot& snapshot, const RegionBounds&, ConcurrencyManager* concurrency,
          const kvrpcpb::PrewriteRequest& asked) { return tikv::Prewrite(snapshot, concurrency, asked); };
-  auto writing = Write<kvrpcpb::PrewriteRequest, kvrpcpb::PrewriteResponse>(request, context, KeysOf(*request),
+  auto writing = calls_.Write<kvrpcpb::PrewriteRequest, kvrpcpb::PrewriteResponse>(request, context, KeysOf(*request),
                                                                            std::move(compute));
   co_return co_await std::move(writing);
 }
@@ -311,7 +184,7 @@ std::vector<Bytes> LockedKeysOf(const WriteBatch& batch) {
 StoreService::Answer<kvrpcpb::ResolveLockResponse> StoreService::ResolveLock(Ptr<kvrpcpb::ResolveLockRequest> request,
                                                                              sim::CallContext context) {
   const StoreRunPtr run = cluster_->Run(store_);
-  sim::Task<Result<std::optional<errorpb::Error>>> admitting = Admit(run, request->context(), kWriteUs, context);
+  sim::Task<Result<std::optional<errorpb::Error>>> admitting = calls_.Admit(run, request->context(), kWriteUs, context);
   Result<std::optional<errorpb::Error>> admitted = co_await std::move(admitting);
   if (!admitted.ok()) {
     co_return admitted.error();
@@ -324,11 +197,11 @@ StoreService::Answer<kvrpcpb::ResolveLockResponse> StoreService::ResolveLock(Ptr
   const bool whole_region = keys.empty();
   if (whole_region) {
     keys = LockedKeysOf(
-        tikv::ResolveLock(cluster_->engine().Latest(), BoundsOf(request->context()), *request).writes);
+        tikv::ResolveLock(cluster_->engine().Latest(), calls_.BoundsOf(request->context()), *request).writes);
   }
   sim::Task<Latches::Guard> latching = run->memory.latches->Acquire(keys, context.label.hash());
   const Latches::Guard guard = co_await std::move(latching);
-  Compute<kvrpcpb::ResolveLockRequest, kvrpcpb::ResolveLockResponse> compute =
+  StoreCalls::Compute<kvrpcpb::ResolveLockRequest, kvrpcpb::ResolveLockResponse> compute =
       [whole_region, keys](const Snapshot& snapshot, const RegionBounds& region, ConcurrencyManager*,
                            const kvrpcpb::ResolveLockRequest& asked) {
         auto result = tikv::ResolveLock(snapshot, region, asked);
@@ -343,24 +216,24 @@ StoreService::Answer<kvrpcpb::ResolveLockResponse> StoreService::ResolveLock(Ptr
         }
         return result;
       };
-  auto once = WriteOnce<kvrpcpb::ResolveLockRequest, kvrpcpb::ResolveLockResponse>(request, context, run,
+  auto once = calls_.WriteOnce<kvrpcpb::ResolveLockRequest, kvrpcpb::ResolveLockResponse>(request, context, run,
                                                                                   std::move(compute));
   co_return co_await std::move(once);
 }
 
 StoreService::Answer<kvrpcpb::PessimisticRollbackResponse> StoreService::PessimisticRollback(
     Ptr<kvrpcpb::PessimisticRollbackRequest> request, sim::CallContext context) {
-  Compute<kvrpcpb::PessimisticRollbackRequest, kvrpcpb::PessimisticRollbackResponse> compute =
+  StoreCalls::Compute<kvrpcpb::PessimisticRollbackRequest, kvrpcpb::PessimisticRollbackResponse> compute =
       [](const Snapshot& snapshot, const RegionBounds& region, ConcurrencyManager*,
          const kvrpcpb::PessimisticRollbackRequest& asked) { return tikv::PessimisticRollback(snapshot, region, asked); };
-  auto writing = Write<kvrpcpb::PessimisticRollbackRequest, kvrpcpb::PessimisticRollbackResponse>(
+  auto writing = calls_.Write<kvrpcpb::PessimisticRollbackRequest, kvrpcpb::PessimisticRollbackResponse>(
       request, context, KeysOf(*request), std::move(compute));
   co_return co_await std::move(writing);
 }
 
 StoreService::Answer<kvrpcpb::PessimisticLockResponse> StoreService::PessimisticLock(
     Ptr<kvrpcpb::PessimisticLockRequest> request, sim::CallContext context) {
-  Compute<kvrpcpb::PessimisticLockRequest, kvrpcpb::PessimisticLockResponse> compute =
+  StoreCalls::Compute<kvrpcpb::PessimisticLockRequest, kvrpcpb::PessimisticLockResponse> compute =
       [](const Snapshot& snapshot, const RegionBounds&, ConcurrencyManager* concurrency,
          const kvrpcpb::PessimisticLockRequest& asked) {
         return tikv::AcquirePessimisticLock(snapshot, concurrency, asked);
@@ -368,7 +241,7 @@ StoreService::Answer<kvrpcpb::PessimisticLockResponse> StoreService::Pessimistic
   const int64_t wait_ms = request->wait_timeout() == 0 ? kWaitDefaultMs : std::min(request->wait_timeout(), kWaitDefaultMs);
   const Micros give_up_us = cluster_->world()->scheduler().now_us() + std::max<int64_t>(wait_ms, 0) * 1000;
   while (true) {
-    auto writing = Write<kvrpcpb::PessimisticLockRequest, kvrpcpb::PessimisticLockResponse>(request, context,
+    auto writing = calls_.Write<kvrpcpb::PessimisticLockRequest, kvrpcpb::PessimisticLockResponse>(request, context,
                                                                                            KeysOf(*request), compute);
     Result<kvrpcpb::PessimisticLockResponse> response = co_await std::move(writing);
     const bool locked = response.ok() && response->errors_size() > 0 && response->errors(0).has_locked();
@@ -416,7 +289,7 @@ StoreService::Answer<kvrpcpb::SplitRegionResponse> StoreService::SplitRegion(Ptr
                                                                              sim::CallContext context) {
   using Response = kvrpcpb::SplitRegionResponse;
   const StoreRunPtr run = cluster_->Run(store_);
-  sim::Task<Result<std::optional<errorpb::Error>>> admitting = Admit(run, request->context(), kWriteUs, context);
+  sim::Task<Result<std::optional<errorpb::Error>>> admitting = calls_.Admit(run, request->context(), kWriteUs, context);
   Result<std::optional<errorpb::Error>> admitted = co_await std::move(admitting);
   if (!admitted.ok()) {
     co_return admitted.error();
