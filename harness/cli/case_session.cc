@@ -99,8 +99,10 @@ Result<std::unique_ptr<CaseSession>> CaseSession::Open(SessionOptions options, T
   return std::unique_ptr<CaseSession>(new CaseSession(std::move(options), terminal, std::move(folder)));
 }
 
-Result<record::CaseRecord> CaseSession::Run(const record::Case& c) {
-  ASSIGN_OR_RETURN(record::CaseRecord record, explore::RunCase(c, &volumes_));
+Result<record::CaseRecord> CaseSession::Run(const record::Case& c, const std::string& keep_backup_in) {
+  explore::RunCaseOptions run_options;
+  run_options.keep_backup_in = keep_backup_in;
+  ASSIGN_OR_RETURN(record::CaseRecord record, explore::RunCase(c, &volumes_, run_options));
   RepeatSome(c, record);
   if (record.outcome() != record::SAME && record.outcome() != record::HONEST_FAILURE) {
     RETURN_IF_ERROR(KeepCase(&record));

@@ -34,8 +34,9 @@ class CaseSession {
   /// Opens the folder and says where it is. Errors: kEnvironment.
   static Result<std::unique_ptr<CaseSession>> Open(SessionOptions options, Terminal* terminal);
 
-  /// Runs, judges and records one case. Errors: kInvalidArgument, kNotFound, kDataLoss, kUnsupported, kEnvironment.
-  Result<record::CaseRecord> Run(const record::Case& c);
+  /// Runs, judges and records one case. Its backup's files are kept in the folder `keep_backup_in` unless that is empty.
+  /// Errors: kInvalidArgument, kNotFound, kDataLoss, kUnsupported, kEnvironment.
+  Result<record::CaseRecord> Run(const record::Case& c, const std::string& keep_backup_in = "");
 
   /// Says what was found in the first case that failed, when `record` is that case's; nothing of the others.
   void SayFirstFailure(const record::CaseRecord& record);

@@ -342,6 +342,16 @@ class Proofs(ProgramTest):
         self.assertTrue(err.startswith("kvjury run: seed 1, results in out\n"), err)
         self.assertTrue(err.splitlines()[-1].startswith("replay: kvjury run --seed 1"), err)
 
+    def test_a_kept_backup_is_a_folder_that_view_reads(self):
+        code, _, err = self.Here("run", "--cases", "0", "--keep-backup", self.Path("kept"))
+        self.assertEqual(code, 0, err)
+        shown = self.Good("view", "--json", f"br://{self.Path('kept')}")
+        self.assertGreater(len(shown.splitlines()), 400)
+        with open(self.Path("memory.case"), "w", encoding="utf-8") as file:
+            file.write("volume { generate { directories: 2 files: 5 } }\ntool { memory_sst: true }\n")
+        self.Refused(2, ["memory_sst", "cannot be kept"], "run", self.Path("memory.case"), "--keep-backup", self.Path("none"), "--out", self.Path("refused"))
+        self.assertFalse(os.path.exists(self.Path("none")))
+
     def test_a_planted_bug_is_convicted_and_its_case_replays(self):
         code, out, err = self.Here("run", "--bug", "target-clock-behind", "--cases", "3")
         self.assertEqual((code, out), (1, ""), err)

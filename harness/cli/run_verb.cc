@@ -23,6 +23,7 @@ class RunVerb : public Verb {
     verb->add_option("--volume", volume_, "The volume to start from, an address such as kv:///keys.txt.gz or br:///dir#vol");
     verb->add_option("--seed", options_.seed, "What is drawn comes from this number")->capture_default_str();
     verb->add_option("--cases", cases_, "This many drawn cases instead of 30 s of them");
+    verb->add_option("--keep-backup", keep_backup_in_, "Keep the files of the (first) case's backup in this folder, as br:// reads them");
     verb->add_option("--bug", bugs_, "Switch a planted bug on (kvjury list bugs)");
     verb->add_option("--out", options_.out, "Folder for the results")->capture_default_str();
     verb->add_flag("--json", options_.json, "The verdict as one JSON object on stdout");
@@ -52,6 +53,9 @@ class RunVerb : public Verb {
     if (!c.ok()) {
       return Fail(terminal, c.error());
     }
+    if (!keep_backup_in_.empty() && c->tool().memory_sst()) {
+      return Fail(terminal, Status::InvalidArgument(file_ + ": its backup cannot be kept while tool.memory_sst is set: only RocksDB files can"));
+    }
     AddBugs(&*c);
     if (c->name().empty()) {
       c->set_name(file_);
@@ -60,7 +64,7 @@ class RunVerb : public Verb {
     if (!session.ok()) {
       return Fail(terminal, session.error());
     }
-    const Result<record::CaseRecord> record = (*session)->Run(*c);
+    const Result<record::CaseRecord> record = (*session)->Run(*c, keep_backup_in_);
     if (!record.ok()) {
       return Fail(terminal, record.error());
     }
@@ -111,7 +115,7 @@ class RunVerb : public Verb {
     ASSIGN_OR_RETURN(record::Case c, explore::MakeCase(shape, session->volumes()));
     c.set_name(volume_.empty() ? "real-volume-rich" : "volume");
     AddBugs(&c);
-    ASSIGN_OR_RETURN(record::CaseRecord record, session->Run(c));
+    ASSIGN_OR_RETURN(record::CaseRecord record, session->Run(c, keep_backup_in_));
     *terminal->err << CaseWords(record) << std::flush;
     return Status::Ok();
   }
@@ -147,6 +151,7 @@ class RunVerb : public Verb {
   std::string volume_;
   std::optional<uint64_t> cases_;
   std::vector<std::string> bugs_;
+  std::string keep_backup_in_;
 };
 
 }  // namespace
