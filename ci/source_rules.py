@@ -21,7 +21,7 @@ FUNCTION_LINES_MAX = 80
 LAYERS = (
     "proto",
     "fakes/base", "fakes/sim", "fakes/objects", "fakes/pd", "fakes/tikv", "fakes/ports",
-    "harness/client", "harness/remote", "harness/juicefs", "harness/backup", "harness/judge", "harness/explore",
+    "harness/client", "harness/drift", "harness/remote", "harness/juicefs", "harness/backup", "harness/judge", "harness/explore",
     "harness/tools", "harness/cli",
 )
 REPORTS_MAY_USE = ("proto", "fakes/base", "reports")
@@ -31,7 +31,7 @@ MAY_USE_REPORTS = ("harness/explore", "harness/tools", "harness/cli", "reports")
 EDGES = ("fakes/ports", "harness/remote", "harness/tools", "harness/cli")
 # Here every decision is integer arithmetic.
 NO_FLOATING_POINT = ("fakes/base", "fakes/sim", "fakes/objects", "fakes/pd", "fakes/tikv", "harness/client",
-                     "harness/juicefs", "harness/backup", "harness/judge", "harness/explore")
+                     "harness/drift", "harness/juicefs", "harness/backup", "harness/judge", "harness/explore")
 
 BANNED_EVERYWHERE = (
     (r"\bstd::random_device\b", "randomness comes from a named RandomStream"),
@@ -344,7 +344,7 @@ CMAKE_PACKAGES = {
     "CLI11": "libcli11-dev", "Python3": "python3", "RapidJSON": "rapidjson-dev", "libxxhash": "libxxhash-dev",
     "libzstd": "libzstd-dev", "rocksdb": "librocksdb-dev", "zlib": "zlib1g-dev", "libcrypto": "libssl-dev",
     "liblz4": "liblz4-dev", "Snappy": "libsnappy-dev", "libssl": "libssl-dev", "grpc++": "libgrpc++-dev",
-    "cpp-httplib": "libcpp-httplib-dev",
+    "cpp-httplib": "libcpp-httplib-dev", "liblzma": "liblzma-dev",
 }
 
 

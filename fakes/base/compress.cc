@@ -1,5 +1,6 @@
 #include "fakes/base/compress.h"
 
+#include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -14,6 +15,7 @@ namespace {
 constexpr size_t kBufferBytes = 64 * 1024;
 constexpr size_t kInputStepBytes = size_t{1} << 30;  // zlib counts its input in 32 bits
 constexpr int kGzipWindow = 15 + 16;                 // largest window, gzip framing
+constexpr uint64_t kXzMemoryMax = uint64_t{1} << 30;  // what a preset of the xz tool asks for stays far below
 
 Status TooLarge(size_t output_bytes_max) {
   return Status::InvalidArgument("decompressed size is over the limit of " + std::to_string(output_bytes_max) + " bytes");
@@ -32,6 +34,19 @@ class InflateStream {
   z_stream stream_{};
 };
 
+/// Ends the stream whatever way the function is left.
+class XzStream {
+ public:
+  XzStream() { CHECK(lzma_stream_decoder(&stream_, kXzMemoryMax, LZMA_CONCATENATED) == LZMA_OK); }
+  XzStream(const XzStream&) = delete;
+  XzStream& operator=(const XzStream&) = delete;
+  ~XzStream() { lzma_end(&stream_); }
+  lzma_stream* get() { return &stream_; }
+
+ private:
+  lzma_stream stream_ = LZMA_STREAM_INIT;
+};
+
 struct ZstdContextDeleter {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
@@ -44,6 +59,9 @@ Compression DetectCompression(std::string_view bytes) {
   }
   if (bytes.substr(0, 4) == "\x28\xb5\x2f\xfd") {
     return Compression::kZstd;
+  }
+  if (bytes.substr(0, 6) == std::string_view("\xfd\x37\x7a\x58\x5a\x00", 6)) {
+    return Compression::kXz;
   }
   return Compression::kNone;
 }
@@ -110,12 +128,41 @@ Result<Bytes> ZstdDecompress(std::string_view bytes, size_t output_bytes_max) {
   return output;
 }
 
+Result<Bytes> XzDecompress(std::string_view bytes, size_t output_bytes_max) {
+  XzStream xz_stream;
+  lzma_stream* stream = xz_stream.get();
+  stream->next_in = reinterpret_cast<const uint8_t*>(bytes.data());
+  stream->avail_in = bytes.size();
+  Bytes output;
+  std::string buffer(kBufferBytes, '\0');
+  lzma_ret code = LZMA_OK;
+  while (code == LZMA_OK) {
+    stream->next_out = reinterpret_cast<uint8_t*>(buffer.data());
+    stream->avail_out = buffer.size();
+    code = lzma_code(stream, LZMA_FINISH);
+    const size_t written = buffer.size() - stream->avail_out;
+    if (written > output_bytes_max - output.size()) {
+      return TooLarge(output_bytes_max);
+    }
+    output.append(buffer, 0, written);
+  }
+  if (code == LZMA_BUF_ERROR) {
+    return Status::DataLoss("xz stream is truncated");
+  }
+  if (code != LZMA_STREAM_END) {
+    return Status::DataLoss("xz stream is damaged (liblzma's code " + std::to_string(code) + ")");
+  }
+  return output;
+}
+
 Result<Bytes> DecompressByMagic(std::string_view bytes, size_t output_bytes_max) {
   switch (DetectCompression(bytes)) {
     case Compression::kGzip:
       return GzipDecompress(bytes, output_bytes_max);
     case Compression::kZstd:
       return ZstdDecompress(bytes, output_bytes_max);
+    case Compression::kXz:
+      return XzDecompress(bytes, output_bytes_max);
     case Compression::kNone:
       break;
   }

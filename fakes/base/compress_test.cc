@@ -22,6 +22,14 @@ Bytes RandomBytes(size_t size) {
   return bytes;
 }
 
+// "hello hello hello" as the xz tool packs it.
+Bytes XzHello() {
+  return FromHex(
+             "fd377a585a000004e6d6b4460200210116000000742fe5a3e00010000b5d00341949ee8de94f7e15e00000004b88e6da"
+             "4480077600012711bc27f3901fb6f37d010000000004595a")
+      .value();
+}
+
 TEST(Compress, MagicChoosesTheReader) {
   const Bytes text = "hello hello hello";
   EXPECT_EQ(DetectCompression(GzipCompress(text)), Compression::kGzip);
@@ -30,14 +38,16 @@ TEST(Compress, MagicChoosesTheReader) {
   EXPECT_EQ(DetectCompression(""), Compression::kNone);
   EXPECT_EQ(DecompressByMagic(GzipCompress(text), kLimit).value(), text);
   EXPECT_EQ(DecompressByMagic(ZstdCompress(text), kLimit).value(), text);
+  EXPECT_EQ(DetectCompression(XzHello()), Compression::kXz);
+  EXPECT_EQ(DecompressByMagic(XzHello(), kLimit).value(), text);
   EXPECT_EQ(DecompressByMagic(text, kLimit).value(), text);
 }
 
 TEST(Compress, EveryTruncationIsDataLossAndNeverAShorterResult) {
   const Bytes text = RandomBytes(300) + Bytes(1000, 'x');
   size_t truncations = 0;
-  for (const Bytes& stream : {GzipCompress(text), ZstdCompress(text)}) {
-    for (size_t size = 4; size < stream.size(); ++size) {
+  for (const Bytes& stream : {GzipCompress(text), ZstdCompress(text), XzHello()}) {
+    for (size_t size = DetectCompression(stream) == Compression::kXz ? 6 : 4; size < stream.size(); ++size) {
       const Result<Bytes> result = DecompressByMagic(std::string_view(stream).substr(0, size), kLimit);
       ASSERT_FALSE(result.ok()) << size;
       ASSERT_EQ(result.error().code(), StatusCode::kDataLoss) << size;
@@ -45,6 +55,9 @@ TEST(Compress, EveryTruncationIsDataLossAndNeverAShorterResult) {
     }
   }
   EXPECT_GT(truncations, 600u);
+  Bytes damaged = XzHello();
+  damaged[30] ^= 1;
+  EXPECT_EQ(DecompressByMagic(damaged, kLimit).error().code(), StatusCode::kDataLoss);
 }
 
 TEST(Compress, OutputLargerThanTheLimitIsRefused) {
@@ -56,6 +69,8 @@ TEST(Compress, OutputLargerThanTheLimitIsRefused) {
 }
 
 TEST(Compress, ConcatenatedStreamsAreOne) {
+  EXPECT_EQ(XzDecompress(XzHello() + XzHello(), kLimit).value(), "hello hello hellohello hello hello");
+  EXPECT_EQ(XzDecompress(XzHello(), 16).error().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(GzipDecompress(GzipCompress("ab") + GzipCompress("") + GzipCompress("cd"), kLimit).value(), "abcd");
   EXPECT_EQ(ZstdDecompress(ZstdCompress("ab") + ZstdCompress("cd"), kLimit).value(), "abcd");
 }
