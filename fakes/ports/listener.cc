@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "fakes/base/digest.h"
 #include "fakes/ports/http_connection.h"
 #include "fakes/ports/preface.h"
 
@@ -32,6 +33,15 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kPrefaceTimeout = std::chrono::seconds(10);
 constexpr size_t kHttpConnectionsMax = 512;
 constexpr int kBacklog = 1024;
+// Below the ports of outgoing connections, one of which could take a port while it is closed.
+constexpr uint64_t kQuietPortMin = 10'240;
+constexpr uint64_t kQuietPorts = 22'000;
+constexpr int kQuietPortTries = 64;
+
+int SomeQuietPort() {
+  const auto now = static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+  return static_cast<int>(kQuietPortMin + Mix64(now, static_cast<uint64_t>(getpid())) % kQuietPorts);
+}
 
 std::string PeerOf(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = "?";
@@ -75,7 +85,7 @@ class Listener::Impl {
 
   Status Start(int port) {
     wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    RETURN_IF_ERROR(Listen(port));
+    RETURN_IF_ERROR(port == 0 ? ListenSomewhere() : Listen(port));
     thread_ = std::thread([this]() { Loop(); });
     return Status::Ok();
   }
@@ -119,6 +129,14 @@ class Listener::Impl {
   void Wake() const {
     const uint64_t one = 1;
     (void)!write(wake_, &one, sizeof(one));
+  }
+
+  Status ListenSomewhere() {
+    Status listening = Listen(SomeQuietPort());
+    for (int i = 0; i < kQuietPortTries && listening.code() == StatusCode::kEnvironment; ++i) {
+      listening = Listen(SomeQuietPort());
+    }
+    return listening.code() == StatusCode::kEnvironment ? Listen(0) : listening;
   }
 
   Status Listen(int port) {

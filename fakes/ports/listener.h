@@ -27,7 +27,7 @@ struct ListenerHandlers {
 
 class Listener {
  public:
-  /// `port` 0 takes any free one. Errors: kEnvironment naming the address ("127.0.0.1:2379 is in use").
+  /// `port` 0 takes any free one that stays free while it is closed: none that outgoing connections get. Errors: kEnvironment naming the address ("127.0.0.1:2379 is in use").
   /// With `tls` everything must be encrypted; without, nothing may be.
   static Result<std::unique_ptr<Listener>> Start(const std::string& host, int port, std::shared_ptr<const TlsContext> tls,
                                                  ListenerHandlers handlers);

@@ -132,6 +132,17 @@ bool LiveWorld::Run(const std::function<void()>& work) {
   }
 }
 
+sim::Task<void> LiveWorld::Kept(bool only_meta) {
+  if (state_ == nullptr) {
+    co_return;
+  }
+  auto kept = std::make_shared<sim::OneShot<bool>>(&world_->scheduler());
+  auto done = [this, kept]() { Post([kept]() { kept->Set(true); }); };
+  if (!state_->WhenKept(only_meta, std::move(done))) {
+    co_await *kept;
+  }
+}
+
 Micros LiveWorld::Now() const {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started_).count();
 }
@@ -145,7 +156,15 @@ void LiveWorld::RunDueEvents() {
       scheduler.AdvanceTo(now);
       return;
     }
+    const Micros begun_us = Now();
     scheduler.RunOne();
+    StepEnded(begun_us);
+  }
+}
+
+void LiveWorld::StepEnded(Micros begun_us) {
+  if (const Micros took_us = Now() - begun_us; took_us > longest_step_us_) {
+    longest_step_us_ = took_us;
   }
 }
 
@@ -170,7 +189,9 @@ void LiveWorld::Loop() {
     if (!batch.empty()) {
       world_->scheduler().AdvanceTo(Now());
       for (std::function<void()>& work : batch) {
+        const Micros begun_us = Now();
         work();
+        StepEnded(begun_us);
       }
       batch.clear();
     }

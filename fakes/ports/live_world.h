@@ -7,6 +7,7 @@
 // Source: std::chrono::steady_clock; virtual microsecond 0 is the moment of Start.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -15,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "fakes/ports/rocksdb_state.h"
 #include "fakes/sim/world.h"
 
 namespace kvjury::ports {
@@ -38,6 +40,14 @@ class LiveWorld {
   void Post(std::function<void()> work);
   /// The same, and waits for its end. Not from the world's thread. False if the world has stopped: `work` may not have run.
   bool Run(const std::function<void()>& work);
+  /// What happens in the world is kept there: before the outside is told, await Kept. Call before Start; must outlive the thread.
+  void KeepIn(RocksDbState* state) { state_ = state; }
+  [[nodiscard]] bool keeps() const { return state_ != nullptr; }
+  /// Ends once everything that has happened so far is kept, or with `only_meta` what happened to the shape of the cluster; never
+  /// after keeping has failed. Suspends.
+  sim::Task<void> Kept(bool only_meta);
+  /// The longest that the thread was busy with one event or one posted piece of work, since Start.
+  [[nodiscard]] Micros longest_step_us() const { return longest_step_us_; }
   /// Starts `task`. Only on the world's thread.
   void SpawnNow(std::string name, sim::Task<void> task) { scope_.Spawn(std::move(name), std::move(task)); }
 
@@ -45,11 +55,14 @@ class LiveWorld {
   class Pool;
   void Loop();
   void RunDueEvents();
+  void StepEnded(Micros begun_us);
   [[nodiscard]] Micros Now() const;
 
   sim::World* world_;
   sim::Scope scope_;
   std::unique_ptr<Pool> pool_;
+  RocksDbState* state_ = nullptr;
+  std::atomic<Micros> longest_step_us_{0};
   std::chrono::steady_clock::time_point started_;
   std::mutex mutex_;
   std::condition_variable changed_;

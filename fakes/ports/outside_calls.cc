@@ -38,7 +38,10 @@ Bytes StartKeyOf(const google::protobuf::Message& request) {
 
 OutsideCalls::OutsideCalls(LiveWorld* live, const sim::MethodTable* methods, CallLog* log, sim::Address address,
                            RegionStart region_start)
-    : live_(live), methods_(methods), log_(log), address_(std::move(address)), region_start_(std::move(region_start)) {}
+    : live_(live), methods_(methods), log_(log), address_(std::move(address)), region_start_(std::move(region_start)) {
+  // What PD tells depends on no data.
+  about_cluster_ = methods->FindUnary("/pdpb.PD/Tso") != nullptr;
+}
 
 void OutsideCalls::Start(std::string path, sim::MessagePtr request, Micros timeout_us, Done done) {
   live_->Post([this, path = std::move(path), request = std::move(request), timeout_us, done = std::move(done)]() mutable {
@@ -79,6 +82,10 @@ sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, M
   sim::Channel* channel = live_->world().fabric().ChannelFrom("outside");
   sim::Task<Result<sim::MessagePtr>> call = channel->CallRaw(path.c_str(), address_, std::move(request), std::move(options));
   Result<sim::MessagePtr> answer = co_await std::move(call);
+  if (live_->keeps()) {
+    sim::Task<void> keeping = live_->Kept(about_cluster_);
+    co_await std::move(keeping);
+  }
   Count(path, begun, answer.ok());
   done(std::move(answer));
 }
@@ -102,6 +109,10 @@ sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, 
     }
     if (*message == nullptr) {
       break;
+    }
+    if (live_->keeps()) {
+      sim::Task<void> keeping = live_->Kept(about_cluster_);
+      co_await std::move(keeping);
     }
     auto written = std::make_shared<sim::OneShot<bool>>(&live_->world().scheduler());
     exchange->Send(Serialize(**message), [live = live_, written]() { live->Post([written]() { written->Set(true); }); });

@@ -47,6 +47,7 @@ class OutsideCalls {
   CallLog* log_;
   sim::Address address_;
   RegionStart region_start_;
+  bool about_cluster_ = false;
   sim::Label root_{"external"};
   std::map<std::pair<std::string, std::string>, uint64_t> numbers_;
 };

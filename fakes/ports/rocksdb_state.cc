@@ -24,6 +24,8 @@ constexpr char kMetaFamily[] = "kvjury-meta";
 constexpr char kDataPrefix = 'z';
 constexpr size_t kWriteBufferBytes = size_t{16} << 20;
 constexpr size_t kLogBytesMax = size_t{64} << 20;
+// A disk that is so far behind is waited for.
+constexpr size_t kPendingBytesMax = size_t{64} << 20;
 
 std::string SystemError() { return std::strerror(errno); }
 
@@ -34,6 +36,8 @@ Bytes DataKey(std::string_view key) {
   data_key += key;
   return data_key;
 }
+
+Status Unreadable(const rocksdb::Status& status) { return Status::DataLoss("cannot read the state: " + status.ToString()); }
 
 // Owns the marker file: its lock says that the folder is in use.
 class Marker {
@@ -101,8 +105,9 @@ Result<std::unique_ptr<Marker>> OpenMarker(const std::string& folder) {
   }
   if (found != kMarker) {
     const bool other_format = found.rfind(kMarkerStart, 0) == 0;
-    return Status::Environment("the folder " + folder + (other_format ? " has another format: expected \"" : " holds something else: expected \"") +
-                               std::string(kMarker, sizeof(kMarker) - 2) + "\" in " + kMarkerName);
+    const std::string words = "the folder " + folder + (other_format ? " has another format" : " holds something else") +
+                              ": expected \"" + std::string(kMarker, sizeof(kMarker) - 2) + "\" in " + kMarkerName;
+    return other_format ? Status::Unsupported(words) : Status::Environment(words);
   }
   return marker;
 }
@@ -114,7 +119,12 @@ struct RocksDbState::Database {
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> data;
   rocksdb::ColumnFamilyHandle* meta = nullptr;
+  // What was written since the writer took the last of it.
+  rocksdb::WriteBatch pending;
 
+  Database() = default;
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
   ~Database() {
     for (rocksdb::ColumnFamilyHandle* family : data) {
       db->DestroyColumnFamilyHandle(family);
@@ -123,12 +133,48 @@ struct RocksDbState::Database {
       db->DestroyColumnFamilyHandle(meta);
     }
   }
+
+  void Add(const tikv::WriteBatch::Operation& operation) {
+    rocksdb::ColumnFamilyHandle* family = data[static_cast<size_t>(operation.cf)];
+    rocksdb::Status added;
+    switch (operation.kind) {
+      case tikv::WriteBatch::Kind::kPut:
+        added = pending.Put(family, DataKey(operation.key), operation.value);
+        break;
+      case tikv::WriteBatch::Kind::kDelete:
+      case tikv::WriteBatch::Kind::kCollect:
+        added = pending.Delete(family, DataKey(operation.key));
+        break;
+      case tikv::WriteBatch::Kind::kDeleteRange:
+        if (!operation.value.empty() && operation.value <= operation.key) {
+          break;  // a range without keys, which RocksDB calls an error
+        }
+        added = pending.DeleteRange(family, DataKey(operation.key),
+                                    operation.value.empty() ? Bytes(1, kDataPrefix + 1) : DataKey(operation.value));
+        break;
+    }
+    CHECK(added.ok()) << added.ToString();
+  }
+  void Add(const tikv::MetaChange& change) {
+    const rocksdb::Status added =
+        change.value.has_value() ? pending.Put(meta, change.name, *change.value) : pending.Delete(meta, change.name);
+    CHECK(added.ok()) << added.ToString();
+  }
 };
 
 RocksDbState::RocksDbState(std::unique_ptr<Database> database, Options options)
-    : database_(std::move(database)), options_(std::move(options)) {}
+    : database_(std::move(database)), options_(std::move(options)) {
+  thread_ = std::thread([this]() { Loop(); });
+}
 
-RocksDbState::~RocksDbState() = default;
+RocksDbState::~RocksDbState() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  written_something_.notify_all();
+  thread_.join();
+}
 
 Result<std::unique_ptr<RocksDbState>> RocksDbState::Open(const std::string& folder, Options options) {
   RETURN_IF_ERROR(CheckFolder(folder));
@@ -140,6 +186,9 @@ Result<std::unique_ptr<RocksDbState>> RocksDbState::Open(const std::string& fold
   // A record that the end of the process cut off was never acknowledged; anything else that is wrong is damage.
   db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db_options.max_total_wal_size = kLogBytesMax;
+  db_options.avoid_flush_during_recovery = true;  // the log is kept instead: a start takes as little as it can
+  db_options.skip_stats_update_on_db_open = true;
+  db_options.max_file_opening_threads = 1;
   db_options.keep_log_file_num = 2;
   db_options.stats_dump_period_sec = 0;
   db_options.stats_persist_period_sec = 0;
@@ -162,28 +211,21 @@ Result<std::unique_ptr<RocksDbState>> RocksDbState::Open(const std::string& fold
   return std::unique_ptr<RocksDbState>(new RocksDbState(std::move(database), std::move(options)));
 }
 
-void RocksDbState::Fail(const Status& status) const {
-  if (options_.on_failure) {
-    options_.on_failure(status);
-  }
-  CHECK(false) << status;
-  std::abort();
-}
-
-std::map<Bytes, Bytes> RocksDbState::LoadMeta() {
+Result<std::map<Bytes, Bytes>> RocksDbState::LoadMeta() {
+  RETURN_IF_ERROR(Drain());
   std::map<Bytes, Bytes> meta;
   const std::unique_ptr<rocksdb::Iterator> at(database_->db->NewIterator({}, database_->meta));
   for (at->SeekToFirst(); at->Valid(); at->Next()) {
     meta.emplace(at->key().ToString(), at->value().ToString());
   }
   if (!at->status().ok()) {
-    Fail(Status::Environment("cannot read the state: " + at->status().ToString()));
+    return Unreadable(at->status());
   }
   return meta;
 }
 
-void RocksDbState::LoadData(
-    const std::function<void(tikv::ColumnFamily cf, std::string_view key, std::string_view value)>& visit) {
+Status RocksDbState::LoadData(const std::function<void(tikv::ColumnFamily cf, std::string_view key, std::string_view value)>& visit) {
+  RETURN_IF_ERROR(Drain());
   rocksdb::ReadOptions read_options;
   read_options.fill_cache = false;
   read_options.readahead_size = size_t{2} << 20;
@@ -191,49 +233,86 @@ void RocksDbState::LoadData(
     const std::unique_ptr<rocksdb::Iterator> at(database_->db->NewIterator(read_options, database_->data[cf]));
     for (at->SeekToFirst(); at->Valid(); at->Next()) {
       if (at->key().empty() || at->key()[0] != kDataPrefix) {
-        Fail(Status::Environment("the state holds a key that is no data key: " + ToHex(at->key().ToStringView())));
+        return Status::DataLoss("the state holds a key that is no data key: " + ToHex(at->key().ToStringView()));
       }
       visit(static_cast<tikv::ColumnFamily>(cf), at->key().ToStringView().substr(1), at->value().ToStringView());
     }
     if (!at->status().ok()) {
-      Fail(Status::Environment("cannot read the state: " + at->status().ToString()));
+      return Unreadable(at->status());
     }
   }
+  return Status::Ok();
 }
 
 void RocksDbState::Write(const tikv::WriteBatch& data, const std::vector<tikv::MetaChange>& meta) {
-  rocksdb::WriteBatch batch;
-  for (const tikv::WriteBatch::Operation& operation : data.operations) {
-    rocksdb::ColumnFamilyHandle* family = database_->data[static_cast<size_t>(operation.cf)];
-    rocksdb::Status added;
-    switch (operation.kind) {
-      case tikv::WriteBatch::Kind::kPut:
-        added = batch.Put(family, DataKey(operation.key), operation.value);
-        break;
-      case tikv::WriteBatch::Kind::kDelete:
-      case tikv::WriteBatch::Kind::kCollect:
-        added = batch.Delete(family, DataKey(operation.key));
-        break;
-      case tikv::WriteBatch::Kind::kDeleteRange:
-        if (!operation.value.empty() && operation.value <= operation.key) {
-          break;  // a range without keys, which RocksDB calls an error
-        }
-        added = batch.DeleteRange(family, DataKey(operation.key),
-                                  operation.value.empty() ? Bytes(1, kDataPrefix + 1) : DataKey(operation.value));
-        break;
+  {
+    std::unique_lock lock(mutex_);
+    kept_something_.wait(lock, [this]() { return Failed() || database_->pending.GetDataSize() < kPendingBytesMax; });
+    if (Failed()) {
+      return;
     }
-    CHECK(added.ok()) << added.ToString();
+    for (const tikv::WriteBatch::Operation& operation : data.operations) {
+      database_->Add(operation);
+    }
+    for (const tikv::MetaChange& change : meta) {
+      database_->Add(change);
+    }
+    ++written_;
+    written_meta_ = meta.empty() ? written_meta_ : written_;
   }
-  for (const tikv::MetaChange& change : meta) {
-    const rocksdb::Status added = change.value.has_value() ? batch.Put(database_->meta, change.name, *change.value)
-                                                           : batch.Delete(database_->meta, change.name);
-    CHECK(added.ok()) << added.ToString();
+  written_something_.notify_one();
+}
+
+bool RocksDbState::WhenKept(bool only_meta, std::function<void()> done) {
+  const std::lock_guard lock(mutex_);
+  const uint64_t wanted = only_meta ? written_meta_ : written_;
+  if (kept_ >= wanted && !Failed()) {
+    return true;
   }
+  waiting_.emplace(wanted, std::move(done));
+  return false;
+}
+
+Status RocksDbState::Drain() {
+  std::unique_lock lock(mutex_);
+  kept_something_.wait(lock, [this, wanted = written_]() { return Failed() || kept_ >= wanted; });
+  return failure_;
+}
+
+void RocksDbState::Loop() {
   rocksdb::WriteOptions write_options;
   write_options.sync = options_.sync;
-  const rocksdb::Status written = database_->db->Write(write_options, &batch);
-  if (!written.ok()) {
-    Fail(Status::Environment("cannot write the state: " + written.ToString()));
+  std::unique_lock lock(mutex_);
+  while (true) {
+    written_something_.wait(lock, [this]() { return stopping_ || kept_ < written_; });
+    if (kept_ == written_) {
+      return;
+    }
+    rocksdb::WriteBatch batch = std::exchange(database_->pending, rocksdb::WriteBatch());
+    const uint64_t upto = written_;
+    lock.unlock();
+    const rocksdb::Status written = database_->db->Write(write_options, &batch);
+    lock.lock();
+    if (!written.ok()) {
+      failure_ = Status::Environment("cannot write the state: " + written.ToString());
+      kept_something_.notify_all();
+      CHECK(options_.on_failure != nullptr) << failure_;
+      options_.on_failure(failure_);
+      return;
+    }
+    kept_ = upto;
+    std::vector<std::function<void()>> satisfied;
+    const auto end = waiting_.upper_bound(kept_);
+    for (auto at = waiting_.begin(); at != end; ++at) {
+      satisfied.push_back(std::move(at->second));
+    }
+    waiting_.erase(waiting_.begin(), end);
+    kept_something_.notify_all();
+    lock.unlock();
+    for (const std::function<void()>& done : satisfied) {
+      done();
+    }
+    lock.lock();
   }
 }
 

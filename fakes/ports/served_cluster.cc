@@ -9,6 +9,7 @@
 #include "fakes/ports/grpc_server.h"
 #include "fakes/ports/http_calls.h"
 #include "fakes/ports/listener.h"
+#include "fakes/ports/served_state.h"
 #include "fakes/tikv/cluster_faults.h"
 
 namespace kvjury::ports {
@@ -16,6 +17,8 @@ namespace kvjury::ports {
 namespace {
 
 constexpr int64_t kLoadedBeforeMs = 1'000;
+constexpr int kPdPort = 2379;
+constexpr uint32_t kStores = 3;
 
 int64_t WallClockMs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -96,6 +99,9 @@ class ServedCluster::Impl {
     if (cluster_ != nullptr) {
       cluster_->Shutdown();
     }
+    if (kept_.state != nullptr) {
+      (void)kept_.state->Drain().ok();  // a failure was told when it happened
+    }
   }
 
   std::vector<std::string> pd_addresses_;
@@ -112,15 +118,20 @@ class ServedCluster::Impl {
       tls_ = *std::move(loaded);
     }
     Endpoint* pd = AddEndpoint();
-    RETURN_IF_ERROR(Listen(pd, options_.pd_port, true));
+    // A port that somebody asked for and cannot have is no reason to make a folder.
+    const bool port_is_given = options_.pd_port > 0;
+    RETURN_IF_ERROR(port_is_given ? Listen(pd, options_.pd_port, true) : Status::Ok());
+    RETURN_IF_ERROR(OpenData());
+    if (!port_is_given) {
+      const int otherwise = options_.pd_port < 0 ? kPdPort : 0;
+      RETURN_IF_ERROR(Listen(pd, kept_.ports.pd.empty() ? otherwise : kept_.ports.pd.front(), true));
+    }
     pd_addresses_.push_back(pd->listener->address());
     for (uint32_t i = 0; i < options_.stores; ++i) {
-      Endpoint* store = AddEndpoint();
-      RETURN_IF_ERROR(Listen(store, 0, false));
-      RETURN_IF_ERROR(ListenForStatus(store));
-      stores_.push_back({0, store->listener->address(), store->status_listener->address()});
+      RETURN_IF_ERROR(ListenAsStore(i));
     }
-    MakeCluster();
+    RETURN_IF_ERROR(MakeCluster());
+    RETURN_IF_ERROR(KeepPorts());
     RETURN_IF_ERROR(Serve(pd, cluster_->pd_address(), &cluster_->pd().methods()));
     size_t i = 0;
     for (const StoreId id : cluster_->store_ids()) {
@@ -131,9 +142,62 @@ class ServedCluster::Impl {
     return Status::Ok();
   }
 
-  void MakeCluster() {
+  Status OpenData() {
+    if (!options_.data.empty()) {
+      ASSIGN_OR_RETURN(kept_, OpenServedState(options_.data, {.sync = true, .on_failure = options_.on_failure}));
+      live_.KeepIn(kept_.state.get());
+    }
+    const auto kept = static_cast<uint32_t>(kept_.saved.stores.size());
+    if (kept > 0 && !options_.pairs.empty()) {
+      return Status::InvalidArgument("the folder " + options_.data + " holds a cluster already; a volume is for a new one");
+    }
+    if (kept > 0 && options_.stores > 0 && options_.stores != kept) {
+      return Status::InvalidArgument("the cluster in the folder " + options_.data + " has " + std::to_string(kept) + " stores, not " +
+                                     std::to_string(options_.stores));
+    }
+    options_.stores = options_.stores > 0 ? options_.stores : kept > 0 ? kept : kStores;
+    return Status::Ok();
+  }
+
+  // Where the store was before, if that is free; clients learn of another address from PD.
+  Status ListenAsStore(size_t index) {
+    const ServedPorts::Store before = index < kept_.ports.stores.size() ? kept_.ports.stores[index] : ServedPorts::Store();
+    const auto listen = [this](int port, const std::function<Status(int)>& listen_on) {
+      const Status listening = listen_on(port);
+      if (listening.ok() || port == 0) {
+        return listening;
+      }
+      if (options_.on_warning) {
+        options_.on_warning("a store cannot be where it was, " + listening.message() + "; it takes another port");
+      }
+      return listen_on(0);
+    };
+    Endpoint* store = AddEndpoint();
+    RETURN_IF_ERROR(listen(before.port, [this, store](int port) { return Listen(store, port, false); }));
+    RETURN_IF_ERROR(listen(before.status_port, [this, store](int port) { return ListenForStatus(store, port); }));
+    stores_.push_back({0, store->listener->address(), store->status_listener->address()});
+    return Status::Ok();
+  }
+
+  // What was made is kept before anybody is told where it is.
+  Status KeepPorts() {
+    if (kept_.state == nullptr) {
+      return Status::Ok();
+    }
+    ServedPorts ports;
+    ports.pd.push_back(endpoints_.front()->listener->port());
+    for (size_t i = 1; i < endpoints_.size(); ++i) {
+      ports.stores.push_back({endpoints_[i]->listener->port(), endpoints_[i]->status_listener->port()});
+    }
+    kept_.WritePorts(ports);
+    return kept_.state->Drain();
+  }
+
+  Status MakeCluster() {
     tikv::ClusterOptions options;
-    options.cluster_id = NewClusterId();
+    options.cluster_id = kept_.is_new() ? NewClusterId() : kept_.saved.cluster_id;
+    options.durable = kept_.state.get();
+    options.keep_collected = false;
     options.stores = options_.stores;
     options.clock_start_ms = WallClockMs();
     options.storages = &storages_;
@@ -147,13 +211,17 @@ class ServedCluster::Impl {
       options.advertised.push_back({store.address, store.status_address});
     }
     cluster_ = std::make_unique<tikv::Cluster>(&world_, options);
+    if (!cluster_->loaded().ok()) {
+      return Status::DataLoss("the state in " + options_.data + " cannot be used: " + cluster_->loaded().message());
+    }
     if (!options_.pairs.empty()) {
       cluster_->LoadPairs(options_.pairs, Timestamp::Compose(options.clock_start_ms - kLoadedBeforeMs, 0));
     }
-    for (const Bytes& cut : EvenCuts(options_.pairs, options_.regions)) {
+    for (const Bytes& cut : EvenCuts(options_.pairs, kept_.is_new() ? options_.regions : 0)) {
       static_cast<void>(cluster_->SplitAt(cut));  // false where two cuts fall on one key
     }
     faults_ = std::make_unique<tikv::FaultExecutor>(&world_, std::vector<tikv::Cluster*>{cluster_.get()});
+    return Status::Ok();
   }
 
   Endpoint* AddEndpoint() { return endpoints_.emplace_back(std::make_unique<Endpoint>()).get(); }
@@ -175,11 +243,11 @@ class ServedCluster::Impl {
     return Status::Ok();
   }
 
-  Status ListenForStatus(Endpoint* endpoint) {
+  Status ListenForStatus(Endpoint* endpoint, int port) {
     ListenerHandlers handlers;
     handlers.on_connection = options_.on_connection;
     handlers.on_http = HttpHandler(endpoint);
-    Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, 0, tls_, std::move(handlers));
+    Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, port, tls_, std::move(handlers));
     RETURN_IF_ERROR(listener.status());
     endpoint->status_listener = *std::move(listener);
     return Status::Ok();
@@ -202,6 +270,7 @@ class ServedCluster::Impl {
   std::shared_ptr<const TlsContext> tls_;
   sim::World world_;
   objects::Storages storages_;
+  ServedState kept_;
   std::unique_ptr<tikv::Cluster> cluster_;
   std::unique_ptr<tikv::FaultExecutor> faults_;
   LiveWorld live_;

@@ -4,6 +4,7 @@
 //   store i       one gRPC port, one status port (HTTP/1.1)
 // The same handlers as in the simulation; time follows the wall clock, processing takes what it takes, messages travel at the
 // speed of the loopback, and the fault plan of a case strikes outside calls by their labels (outside_calls.h).
+// With a folder the state outlives the process, however that ends, with the same ports: an answer leaves once what it tells is kept.
 // Not modelled: several processes; a killed store is a closed port and cut connections.
 // Threads: the world's, gRPC's, one for each port, one for each HTTP connection. Nothing survives Stop.
 #pragma once
@@ -28,9 +29,16 @@ namespace kvjury::ports {
 struct ServeOptions {
   /// Where all ports are.
   std::string host = "127.0.0.1";
-  /// 0: any free one.
-  int pd_port = 2379;
-  uint32_t stores = 3;
+  /// 0: any free one. Negative: the one that the folder remembers, else 2379.
+  int pd_port = -1;
+  /// 0: as many as the folder holds, for a new cluster three.
+  uint32_t stores = 0;
+  /// The folder of the state, made if it is not there; empty: in memory alone.
+  std::string data;
+  /// Told, from another thread, that the state can be kept no longer: nothing is answered from then on.
+  std::function<void(const Status&)> on_failure;
+  /// A sentence for people on what is not as before. May be empty.
+  std::function<void(const std::string&)> on_warning;
   /// At least so many; 0: those of a fresh cluster, five.
   uint32_t regions = 0;
   /// What the cluster holds from the start: ascending user keys.
@@ -51,7 +59,8 @@ struct ServedStore {
 
 class ServedCluster {
  public:
-  /// Errors: kEnvironment for ports, certificates (both named) and gRPC; kInvalidArgument for a host.
+  /// Errors: kEnvironment for ports, certificates (both named) and gRPC; kInvalidArgument for a host, and for stores or pairs that
+  /// a folder with a cluster cannot take; those of OpenServedState. Nothing listens any more after an error.
   static Result<std::unique_ptr<ServedCluster>> Start(ServeOptions options);
   ServedCluster(const ServedCluster&) = delete;
   ServedCluster& operator=(const ServedCluster&) = delete;

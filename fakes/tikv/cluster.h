@@ -153,6 +153,8 @@ class Cluster : private RaftHost, private pd::Placement {
 
   [[nodiscard]] const ClusterOptions& options() const { return options_; }
   sim::World* world() { return world_; }
+  /// Whether the saved data could be read. If not, the cluster is good for nothing.
+  [[nodiscard]] const Status& loaded() const { return loaded_; }
   pd::Pd& pd() { return pd_; }
   Engine& engine() { return engine_; }
   [[nodiscard]] const RegionMap& regions() const { return *regions_; }
@@ -309,6 +311,7 @@ class Cluster : private RaftHost, private pd::Placement {
   std::set<uint64_t> planned_drops_;
   std::map<uint64_t, uint64_t> planned_busy_ms_;
   Timestamp gc_done_;
+  Status loaded_;
   bool heartbeat_pending_ = false;
   bool bootstrapping_ = true;
 };

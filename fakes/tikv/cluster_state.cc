@@ -85,7 +85,7 @@ Status CheckRegions(const SavedCluster& saved) {
 
 Result<SavedCluster> ReadSavedCluster(DurableState* durable) {
   SavedCluster saved;
-  const std::map<Bytes, Bytes> meta = durable->LoadMeta();
+  ASSIGN_OR_RETURN(const auto meta, durable->LoadMeta());
   if (meta.empty()) {
     return saved;
   }
@@ -129,7 +129,7 @@ Result<SavedCluster> ReadSavedCluster(DurableState* durable) {
 // --- beginning from it ---
 
 void Cluster::LoadData() {
-  options_.durable->LoadData([this](ColumnFamily cf, std::string_view key, std::string_view value) {
+  loaded_ = options_.durable->LoadData([this](ColumnFamily cf, std::string_view key, std::string_view value) {
     engine_.Load(cf, Bytes(key), Bytes(value));
   });
 }

@@ -6,9 +6,9 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <future>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "fakes/ports/served_cluster.h"
 #include "harness/backup/address.h"
@@ -59,10 +59,11 @@ class ServeVerb : public Verb {
   CLI::App* Register(CLI::App* program) override {
     CLI::App* verb = program->add_subcommand("serve", "A simulated PD and TiKV on real ports, for juicefs, br and other clients");
     verb->add_option("--listen", options_.host, "The address of all ports")->capture_default_str();
-    verb->add_option("--pd-port", options_.pd_port, "PD's port; 0: any free one")->capture_default_str()->check(CLI::Range(0, 65535));
-    verb->add_option("--stores", options_.stores, "Stores")->capture_default_str()->check(CLI::Range(1, 64));
+    verb->add_option("--pd-port", options_.pd_port, "PD's port, 2379 if not given; 0: any free one")->check(CLI::Range(0, 65535));
+    verb->add_option("--stores", options_.stores, "Stores, 3 if not given")->check(CLI::Range(1, 64));
     verb->add_option("--regions", options_.regions, "Cut into about so many regions more than a fresh cluster has")
         ->check(CLI::Range(1, 100'000));
+    verb->add_option("--data", options_.data, "Keep the state in this folder, and go on from it: the same cluster on the same ports");
     verb->add_option("--volume", volume_, "What the cluster holds: kv:// or br://");
     verb->add_option("--ready-file", ready_file_, "Written, whole, once clients may connect: the addresses as JSON");
     verb->add_option("--cert", options_.tls.certificate, "TLS on all ports with this certificate (PEM)");
@@ -100,6 +101,10 @@ class ServeVerb : public Verb {
         *terminal->err << line << "\n" << std::flush;
       };
     }
+    std::promise<Status> failure;
+    std::future<Status> failed = failure.get_future();
+    options_.on_failure = [&failure](const Status& status) { failure.set_value(status); };
+    options_.on_warning = [terminal](const std::string& sentence) { Warn(terminal, sentence); };
     const GracefulStop stop;
     Result<std::unique_ptr<ports::ServedCluster>> started = ports::ServedCluster::Start(std::move(options_));
     if (!started.ok()) {
@@ -109,8 +114,7 @@ class ServeVerb : public Verb {
     if (!said.ok()) {
       return Fail(terminal, said);
     }
-    while (!stop.requested()) {
-      std::this_thread::sleep_for(kSignalPoll);
+    while (!stop.requested() && failed.wait_for(kSignalPoll) == std::future_status::timeout) {
     }
     (*started)->Stop();
     if (!ready_file_.empty()) {
@@ -119,7 +123,7 @@ class ServeVerb : public Verb {
     if (verbose_) {
       SaySummary(terminal, (*started)->calls());
     }
-    return *stop.requested();
+    return stop.requested() ? *stop.requested() : Fail(terminal, failed.get());
   }
 
  private:
