@@ -32,7 +32,7 @@ std::string OpensslReason() {
 // "http/1.1" if offered, else "h2".
 int ChooseProtocol(SSL*, const unsigned char** chosen, unsigned char* chosen_size, const unsigned char* offered, unsigned int size, void*) {
   const unsigned char* h2 = nullptr;
-  for (unsigned int at = 0; at + 1 + offered[at] <= size; at += 1 + offered[at]) {
+  for (unsigned int at = 0; at < size && at + 1 + offered[at] <= size; at += 1 + offered[at]) {
     const std::string_view name(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
     if (name == "http/1.1") {
       *chosen = offered + at + 1;
