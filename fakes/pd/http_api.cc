@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 
 #include "fakes/pd/config_defaults.h"
 #include "fakes/pd/http_api_internal.h"
@@ -13,9 +14,12 @@ namespace kvjury::pd {
 namespace {
 
 constexpr std::string_view kRoot = "/pd/api/v1";
-constexpr char kPdVersion[] = "v8.5.7";
+constexpr std::string_view kSecondRoot = "/pd/api/v2";
 constexpr std::array kSchedulers = {"balance-region-scheduler", "balance-leader-scheduler", "balance-hot-region-scheduler",
                                     "evict-slow-store-scheduler", "evict-stopping-store-scheduler"};
+// How long a follower waits for a leader: 100 ms first, each time twice as long.
+constexpr Micros kFirstWaitUs = 100'000;
+constexpr Micros kWaitUsMax = 3'000'000;
 
 int HexValue(char c) {
   return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
@@ -47,241 +51,156 @@ std::map<std::string, std::string> ParseQuery(std::string_view text) {
   return query;
 }
 
-nlohmann::ordered_json DefaultRegionLabels() {
-  return nlohmann::ordered_json::parse(
-      R"([{"id":"keyspaces/0","index":0,"labels":[{"key":"id","value":"0"}],"rule_type":"key-range","data":[)"
-      R"({"start_key":"7200000000000000fb","end_key":"7200000100000000fb"},)"
-      R"({"start_key":"7800000000000000fb","end_key":"7800000100000000fb"}]}])");
+// Whether `path`, still encoded, has the form of `pattern`; {} stands for one piece between slashes.
+bool Matches(std::string_view pattern, std::string_view path, std::vector<std::string>* pieces) {
+  pieces->clear();
+  while (!pattern.empty() && !path.empty()) {
+    if (pattern.front() != '/' || path.front() != '/') {
+      return false;
+    }
+    const std::string_view wanted = pattern.substr(1, pattern.find('/', 1) - 1);
+    const std::string_view given = path.substr(1, path.find('/', 1) - 1);
+    if (wanted == "{}" && !given.empty()) {
+      pieces->push_back(PercentDecode(given, false));
+    } else if (wanted != given) {
+      return false;
+    }
+    pattern.remove_prefix(wanted.size() + 1);
+    path.remove_prefix(given.size() + 1);
+  }
+  return pattern.empty() && path.empty();
 }
 
 }  // namespace
+
+// --- answers ---
 
 ::http::Response JsonAnswer(uint32_t status, const nlohmann::ordered_json& body) {
   ::http::Response response;
   response.set_status(status);
   response.set_content_type("application/json; charset=UTF-8");
-  response.set_body(body.dump(2) + "\n");
+  response.set_body(body.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
   return response;
 }
 
 ::http::Response SentenceAnswer(uint32_t status, const std::string& sentence) { return JsonAnswer(status, sentence); }
 
-::http::Response NotFoundAnswer() {
+::http::Response TextAnswer(uint32_t status, const std::string& text) {
   ::http::Response response;
-  response.set_status(404);
-  response.set_content_type("text/plain; charset=utf-8");
-  response.set_body("404 page not found\n");
+  response.set_status(status);
+  response.set_content_type("text/plain; charset=UTF-8");
+  response.set_body(text);
   return response;
 }
 
-std::string TimeText(int64_t unix_us) {
-  const int64_t seconds = unix_us / 1'000'000;
-  const int64_t days = seconds / 86'400;
-  // Civil date from days since 1970, by the usual shift to eras of 400 years that begin in March.
-  const int64_t z = days + 719'468;
-  const int64_t era = z / 146'097;
-  const int64_t day_of_era = z - era * 146'097;
-  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const int64_t month_of_shift = (5 * day_of_year + 2) / 153;
-  const int day = static_cast<int>(day_of_year - (153 * month_of_shift + 2) / 5 + 1);
-  const int month = static_cast<int>(month_of_shift < 10 ? month_of_shift + 3 : month_of_shift - 9);
-  const int year = static_cast<int>(year_of_era + era * 400 + (month <= 2 ? 1 : 0));
-  const int of_day = static_cast<int>(seconds % 86'400);
-  char text[80];
-  int size = std::snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60);
-  if (const int us = static_cast<int>(unix_us % 1'000'000); us != 0) {
-    size += std::snprintf(text + size, sizeof(text) - static_cast<size_t>(size), ".%06d", us);
-    while (text[size - 1] == '0') {
-      --size;
-    }
-  }
-  return std::string(text, static_cast<size_t>(size)) + "Z";
+::http::Response NotFoundAnswer() {
+  ::http::Response response = TextAnswer(404, "404 page not found\n");
+  response.set_content_type("text/plain; charset=utf-8");
+  return response;
 }
 
-HttpApi::HttpApi(Pd* pd) : pd_(pd), state_(std::make_unique<State>()) {
-  state_->config = Json::parse(kConfigDefaults);
+::http::Response BadBodyAnswer() {
+  return JsonAnswer(400, {{"code", "input"}, {"msg", "the body is no JSON of the expected form"}, {"data", nullptr}});
+}
+
+std::optional<uint64_t> ParseNumber(std::string_view text) {
+  uint64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && !text.empty() ? std::optional(number)
+                                                                                              : std::nullopt;
+}
+
+// --- paths ---
+
+HttpApi::Impl::Impl(Pd* pd) : pd_(pd) {
+  config_ = Json::parse(kConfigDefaults);
   for (const char* name : kSchedulers) {
-    state_->schedulers.emplace_back(name, 0);
+    schedulers_.push_back({name});
   }
-  state_->region_labels = DefaultRegionLabels();
+  region_labels_ =
+      Json::parse(R"([{"id":"keyspaces/0","index":0,"labels":[{"key":"id","value":"0"}],"rule_type":"key-range","data":[)"
+                  R"({"start_key":"7200000000000000fb","end_key":"7200000100000000fb"},)"
+                  R"({"start_key":"7800000000000000fb","end_key":"7800000100000000fb"}]}])");
+  rules_.push_back({{"group_id", "pd"},
+                    {"id", "default"},
+                    {"start_key", ""},
+                    {"end_key", ""},
+                    {"role", "voter"},
+                    {"is_witness", false},
+                    {"count", config_["replication"]["max-replicas"]}});
 }
 
+std::optional<::http::Response> HttpApi::Impl::Answer(const ::http::Request& request, size_t member, bool leads) {
+  std::string_view path = request.path();
+  const bool second = path.starts_with(kSecondRoot);
+  if (!second && !path.starts_with(kRoot)) {
+    return NotFoundAnswer();
+  }
+  path.remove_prefix(kRoot.size());
+  while (path.size() > 1 && path.back() == '/') {
+    path.remove_suffix(1);
+  }
+  Question question{&request, request.method(), {}, ParseQuery(request.query()), member};
+  bool other_method = false;
+  for (const Route& route : std::span(kRoutes, kRoutesCount)) {
+    std::string_view pattern = route.pattern;
+    if (second != pattern.starts_with("v2")) {
+      continue;
+    }
+    pattern.remove_prefix(second ? 2 : 0);
+    if (!Matches(pattern, path, &question.pieces)) {
+      continue;
+    }
+    if (route.method == question.method) {
+      return route.local || leads ? std::optional((this->*route.handler)(question)) : std::nullopt;
+    }
+    other_method = true;
+  }
+  Response response = NotFoundAnswer();
+  if (other_method) {
+    response.Clear();
+    response.set_status(405);
+  }
+  return response;
+}
+
+void HttpApi::Impl::Changed() {
+  touched_ = true;
+  pd_->StateChanged();
+}
+
+// --- the interface ---
+
+HttpApi::HttpApi(Pd* pd) : impl_(std::make_unique<Impl>(pd)) {}
 HttpApi::~HttpApi() = default;
 
 void HttpApi::Register(sim::MethodTable* methods) { methods->Add(sim::kHttp, this, &HttpApi::Handle); }
+void HttpApi::Save(record::PdState* state, int64_t clock_offset_ms) const { impl_->Save(state, clock_offset_ms); }
+Status HttpApi::Restore(const record::PdState& state, int64_t clock_offset_ms) { return impl_->Restore(state, clock_offset_ms); }
 
-sim::Task<Result<::http::Response>> HttpApi::Handle(std::shared_ptr<const ::http::Request> request, sim::CallContext) {
-  struct Route {
-    std::string_view prefix;
-    Handler handler;
-  };
-  // The longest prefix comes first.
-  static constexpr std::array kRoutes = {
-      Route{"/config/region-label", &HttpApi::RegionLabels}, Route{"/config/placement-rule", &HttpApi::Rules},
-      Route{"/config/rules", &HttpApi::Rules},       Route{"/config/rule", &HttpApi::Rules},
-      Route{"/config", &HttpApi::Config},            Route{"/members", &HttpApi::Members},
-      Route{"/leader", &HttpApi::Members},           Route{"/health", &HttpApi::Members},
-      Route{"/stores", &HttpApi::Stores},            Route{"/store/", &HttpApi::Stores},
-      Route{"/regions", &HttpApi::Regions},          Route{"/region/", &HttpApi::Regions},
-      Route{"/stats/region", &HttpApi::RegionStatistics}, Route{"/schedulers", &HttpApi::Schedulers},
-      Route{"/gc/safepoint", &HttpApi::Gc},          Route{"/min-resolved-ts", &HttpApi::Gc},
-      Route{"/admin/reset-ts", &HttpApi::ResetTs},   Route{"", &HttpApi::Cluster},
-  };
-  if (!pd_->available()) {
-    co_return SentenceAnswer(503, "no leader");
-  }
-  Question question;
-  question.request = request.get();
-  question.method = request->method();
-  question.path = PercentDecode(request->path(), false);
-  question.query = ParseQuery(request->query());
-  if (!question.path.starts_with(kRoot)) {
-    co_return NotFoundAnswer();
-  }
-  question.path.erase(0, kRoot.size());
-  while (question.path.size() > 1 && question.path.back() == '/') {
-    question.path.pop_back();
-  }
-  for (const Route& route : kRoutes) {
-    if (question.path.starts_with(route.prefix)) {
-      co_return (this->*route.handler)(question);
+// Whoever is asked, the leader answers; the way between the two members takes no time.
+sim::Task<Result<::http::Response>> HttpApi::Handle(std::shared_ptr<const ::http::Request> request, sim::CallContext context) {
+  Pd* pd = impl_->pd();
+  const std::vector<sim::Address> members = pd->addresses();
+  const auto asked = static_cast<size_t>(std::find(members.begin(), members.end(), context.to) - members.begin());
+  Micros waited_us = 0;
+  for (Micros wait_us = kFirstWaitUs;; wait_us = std::min(2 * wait_us, kWaitUsMax - waited_us)) {
+    const bool has_leader = pd->available();
+    const size_t answering = has_leader ? pd->leader_place() : asked;
+    if (std::optional<::http::Response> local = impl_->Answer(*request, asked, has_leader && answering == asked)) {
+      co_return *std::move(local);
     }
-  }
-  co_return NotFoundAnswer();
-}
-
-::http::Response HttpApi::Members(const Question& question) {
-  Json members = Json::array();
-  Json health = Json::array();
-  for (const Etcd::Member& known : pd_->Members()) {
-    members.push_back({{"name", known.name}, {"member_id", known.id}, {"peer_urls", known.peer_urls}, {"client_urls", known.client_urls}});
-    health.push_back({{"name", known.name}, {"member_id", known.id}, {"client_urls", known.client_urls}, {"health", true}});
-  }
-  if (question.Is("GET", "/leader")) {
-    return JsonAnswer(200, members[0]);
-  }
-  if (question.Is("GET", "/health")) {
-    return JsonAnswer(200, health);
-  }
-  if (!question.Is("GET", "/members")) {
-    return NotFoundAnswer();
-  }
-  for (Json& member : members) {
-    member["deploy_path"] = "";
-    member["binary_version"] = kPdVersion;
-    member["git_hash"] = "";
-  }
-  return JsonAnswer(200, {{"header", {{"cluster_id", pd_->cluster_id()}}}, {"members", members}, {"leader", members[0]}, {"etcd_leader", members[0]}});
-}
-
-::http::Response HttpApi::Cluster(const Question& question) {
-  if (question.Is("GET", "/version")) {
-    return JsonAnswer(200, {{"version", kPdVersion}, {"build_time", ""}, {"hash", ""}, {"branch", ""}});
-  }
-  if (question.Is("GET", "/cluster")) {
-    return JsonAnswer(200, {{"id", pd_->cluster_id()}, {"max_peer_count", ConfigJson()["replication"]["max-replicas"]}});
-  }
-  if (question.Is("GET", "/cluster/status")) {
-    return JsonAnswer(200, {{"raft_bootstrap_time", TimeText(pd_->options_.clock_start_ms * 1000)}, {"is_initialized", true}, {"replication_status", ""}});
-  }
-  if (question.Is("GET", "/status")) {
-    return JsonAnswer(200, {{"build_ts", "None"}, {"version", kPdVersion}, {"git_hash", ""}, {"start_timestamp", pd_->options_.clock_start_ms / 1000}});
-  }
-  if (question.Is("GET", "/operators")) {
-    return JsonAnswer(200, Json::array());
-  }
-  if (question.Is("GET", "/labels")) {
-    return JsonAnswer(200, nullptr);
-  }
-  if (question.Is("GET", "/replication_mode/status")) {
-    return JsonAnswer(200, {{"mode", "majority"}, {"dr-auto-sync", {{"label_key", ""}, {"state", ""}, {"acid_consistent", false}}}});
-  }
-  if (question.Is("GET", "/service-middleware/config")) {
-    return JsonAnswer(200, {{"audit", {{"enable-audit", "true"}}},
-                            {"rate-limit", {{"enable-rate-limit", "true"}, {"limiter-config", Json::object()}}},
-                            {"grpc-rate-limit", {{"enable-grpc-rate-limit", "true"}, {"grpc-limiter-config", Json::object()}}}});
-  }
-  if (question.Is("GET", "/admin/cluster/markers/snapshot-recovering")) {
-    return JsonAnswer(200, {{"marked", false}});
-  }
-  if (question.Is("GET", "/ping")) {
-    ::http::Response response;
-    response.set_status(200);
-    return response;
-  }
-  return NotFoundAnswer();
-}
-
-::http::Response HttpApi::Schedulers(const Question& question) {
-  constexpr std::string_view kPrefix = "/schedulers/";
-  const Micros now = pd_->now_us();
-  if (question.Is("GET", "/schedulers")) {
-    const bool paused_only = question.Query("status") == "paused";
-    Json names = Json::array();
-    for (const auto& [name, paused_until] : state_->schedulers) {
-      if (!paused_only || paused_until > now) {
-        names.push_back(name);
-      }
+    if (has_leader) {
+      co_return *impl_->Answer(*request, answering, true);
     }
-    return JsonAnswer(200, names);
-  }
-  if (!question.path.starts_with(kPrefix)) {
-    return NotFoundAnswer();
-  }
-  const std::string name = question.path.substr(kPrefix.size());
-  const auto found = std::find_if(state_->schedulers.begin(), state_->schedulers.end(), [&name](const auto& s) { return s.first == name; });
-  if (found == state_->schedulers.end()) {
-    return SentenceAnswer(404, "scheduler not found");
-  }
-  if (question.method == "DELETE") {
-    state_->schedulers.erase(found);
-    return SentenceAnswer(200, "The scheduler is removed.");
-  }
-  const Json body = Json::parse(question.request->body(), nullptr, false);
-  if (question.method != "POST" || !body.is_object() || !body.contains("delay") || !body["delay"].is_number()) {
-    return SentenceAnswer(400, "missing pause time");
-  }
-  found->second = now + static_cast<Micros>(body["delay"].get<int64_t>()) * 1'000'000;
-  return SentenceAnswer(200, "Pause or resume the scheduler successfully.");
-}
-
-::http::Response HttpApi::Gc(const Question& question) {
-  if (question.Is("GET", "/min-resolved-ts")) {
-    const Result<Timestamp> now = pd_->AllocateTimestamp();
-    return JsonAnswer(200, {{"is_real_time", true}, {"min_resolved_ts", now.ok() ? now->value() : 0}, {"persist_interval", "1s"}, {"stores_min_resolved_ts", nullptr}});
-  }
-  if (question.Is("GET", "/gc/safepoint")) {
-    Json services = Json::array();
-    for (const auto& [name, entry] : pd_->service_safe_points_) {
-      if (entry.expires_us > pd_->now_us()) {
-        const int64_t expires = entry.expires_us == INT64_MAX ? INT64_MAX : (pd_->options_.clock_start_ms * 1000 + entry.expires_us) / 1'000'000;
-        services.push_back({{"service_id", name}, {"expired_at", expires}, {"safe_point", entry.safe_point.value()}});
-      }
+    if (waited_us >= kWaitUsMax) {
+      ::http::Response response = TextAnswer(503, "[PD:apiutil:ErrRedirectNoLeader]redirect finds no leader\n");
+      response.set_content_type("text/plain; charset=utf-8");
+      co_return response;
     }
-    Json answer = {{"service_gc_safe_points", services}};
-    if (!services.empty()) {
-      answer["min_service_gc_safe_point"] = pd_->service_safe_point().value();
-    }
-    answer["gc_safe_point"] = pd_->gc_safe_point().value();
-    return JsonAnswer(200, answer);
+    co_await pd->scheduler()->Sleep(wait_us);
+    waited_us += wait_us;
   }
-  constexpr std::string_view kPrefix = "/gc/safepoint/";
-  if (question.method == "DELETE" && question.path.starts_with(kPrefix)) {
-    pd_->service_safe_points_.erase(question.path.substr(kPrefix.size()));
-    return SentenceAnswer(200, "Delete service GC safepoint successfully.");
-  }
-  return NotFoundAnswer();
-}
-
-::http::Response HttpApi::ResetTs(const Question& question) {
-  const Json body = Json::parse(question.request->body(), nullptr, false);
-  if (question.method != "POST" || !body.is_object() || !body.contains("tso") || !body["tso"].is_string()) {
-    return SentenceAnswer(400, "invalid tso value");
-  }
-  const pdhttp::ResetTsResponse done = pd_->ResetTsTo(body["tso"].get<std::string>(), body.value("force-use-larger", false));
-  ::http::Response response = JsonAnswer(done.status(), Json::parse(done.body(), nullptr, false));
-  return response;
 }
 
 }  // namespace kvjury::pd

@@ -1,23 +1,24 @@
-// HttpApi: PD's REST interface, /pd/api/v1, as br, pd-ctl and people read it.
+// HttpApi: PD's REST interface, /pd/api/v1 and the key spaces of /pd/api/v2, as br, pd-ctl and people use it.
 //
-// Modelled: members and health, stores, regions, statistics of regions, the configuration (values that are set are kept, those
-// with ttlSecond expire), schedulers and their pauses, region labels, placement rules to read, safe points, reset-ts, the minimal
-// resolved timestamp. Sizes, flows and scores are what an idle cluster of small regions shows.
-// Not modelled: changes of placement rules, hot regions, operators by hand, splitting by key (a split is a call of TiKV's here).
-// Source: recorded answers of a real PD 8.5.7 (shapes, order of members, content types) and its documented paths.
+// Modelled: members, health and the leader (who may be moved), stores, regions with splitting and scattering, statistics of
+// regions, the configuration (what is set reads back; with ttlSecond until it expires or is taken back), schedulers and their
+// pauses, region labels, placement rules, operators, safe points, timestamps and ids, minimal resolved timestamps, key spaces.
+// A follower forwards to the leader what only the leader knows; while there is none it waits for three seconds.
+// Not modelled: what rules, labels and schedulers would do to regions; hot regions, flows, sizes and loads (an idle cluster's
+// are told), changes of members, plug-ins, unsafe recovery, logs, profiles. Such paths are PD's 404.
+// Source: recorded answers of a real PD 8.5.7 (shapes, order of members, content types); PD 8.5.7 for words and status codes.
 // Times: Unix time is the cluster's clock start plus virtual time.
 #pragma once
 
-#include <functional>
-#include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "fakes/sim/channel.h"
 #include "proto/tikv/http.pb.h"
+
+namespace kvjury::record {
+class PdState;
+}  // namespace kvjury::record
 
 namespace kvjury::pd {
 
@@ -33,31 +34,16 @@ class HttpApi {
 
   void Register(sim::MethodTable* methods);
 
- private:
-  using Json = nlohmann::ordered_json;
-  struct Question;
-  struct State;
-  using Handler = ::http::Response (HttpApi::*)(const Question&);
+  /// What was set over HTTP. `clock_offset_ms`: the milliseconds since the epoch at virtual time 0.
+  void Save(record::PdState* state, int64_t clock_offset_ms) const;
+  /// Errors: kDataLoss.
+  Status Restore(const record::PdState& state, int64_t clock_offset_ms);
 
+ private:
+  class Impl;
   sim::Task<Result<::http::Response>> Handle(std::shared_ptr<const ::http::Request> request, sim::CallContext context);
 
-  ::http::Response Members(const Question& question);
-  ::http::Response Stores(const Question& question);
-  ::http::Response Regions(const Question& question);
-  ::http::Response RegionStatistics(const Question& question);
-  ::http::Response Cluster(const Question& question);
-  ::http::Response Config(const Question& question);
-  ::http::Response Schedulers(const Question& question);
-  ::http::Response RegionLabels(const Question& question);
-  ::http::Response Rules(const Question& question);
-  ::http::Response Gc(const Question& question);
-  ::http::Response ResetTs(const Question& question);
-
-  Json StoreJson(uint64_t id) const;
-  Json ConfigJson();
-
-  Pd* pd_;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace kvjury::pd

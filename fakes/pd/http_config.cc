@@ -1,4 +1,6 @@
-// HttpApi: the configuration, region labels and placement rules.
+// HttpApi: the configuration. An item that is set must be there already and keeps its type.
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "fakes/pd/http_api_internal.h"
@@ -9,26 +11,80 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// "leader-schedule-limit" or "schedule.leader-schedule-limit": the section ("" for the top) and the name; empty if there is none.
-std::pair<std::string, std::string> FindItem(const Json& config, const std::string& key) {
-  const size_t dot = key.find('.');
-  if (dot != std::string::npos) {
-    const std::string section = key.substr(0, dot);
-    return config.contains(section) && config[section].is_object() ? std::pair(section, key.substr(dot + 1)) : std::pair<std::string, std::string>();
+// What may have a value for a while.
+constexpr std::array kForAWhile = {
+    "schedule.max-snapshot-count",
+    "schedule.max-merge-region-size",
+    "schedule.max-pending-peer-count",
+    "schedule.max-merge-region-keys",
+    "schedule.leader-schedule-limit",
+    "schedule.region-schedule-limit",
+    "schedule.replica-schedule-limit",
+    "schedule.merge-schedule-limit",
+    "schedule.hot-region-schedule-limit",
+    "schedule.split-scatter-schedule-limit",
+    "schedule.scheduler-max-waiting-operator",
+    "schedule.enable-location-replacement",
+    "schedule.enable-tikv-split-region",
+    "default-add-peer",
+    "default-remove-peer",
+};
+
+bool MayBeForAWhile(const std::string& key) {
+  return std::find(kForAWhile.begin(), kForAWhile.end(), key) != kForAWhile.end() || key.starts_with("add-peer-") ||
+         key.starts_with("remove-peer-");
+}
+
+// "leader-schedule-limit" is "schedule.leader-schedule-limit"; empty if there is no such item.
+std::string FullKey(const Json& config, const std::string& key) {
+  if (key.find('.') != std::string::npos || config.contains(key)) {
+    return key;
   }
-  if (config.contains(key)) {
-    return {"", key};
-  }
-  for (const char* section : {"schedule", "replication", "pd-server", "replication-mode"}) {
+  for (const char* section : {"schedule", "replication", "pd-server", "replication-mode", "keyspace", "micro-service"}) {
     if (config[section].contains(key)) {
-      return {section, key};
+      return std::string(section) + "." + key;
     }
   }
   return {};
 }
 
-void SetItem(Json* config, const std::string& section, const std::string& name, const Json& value) {
-  (section.empty() ? *config : (*config)[section])[name] = value;
+// Numbers and truth values may come as text, and the other way round: PD's truth values are text.
+Json OfTheSameType(const Json& old, const Json& given) {
+  if (old.is_string() && given.is_boolean()) {
+    return given.get<bool>() ? "true" : "false";
+  }
+  if (old.is_number() && given.is_string()) {
+    const Json number = Json::parse(given.get<std::string>(), nullptr, false);
+    return number.is_number() ? number : Json();
+  }
+  const bool fits = old.is_null() || old.type() == given.type() || (old.is_number() && given.is_number());
+  return fits ? given : Json();
+}
+
+// Errors carry PD's sentences.
+Status SetItem(Json* config, const std::string& key, const Json& value) {
+  Json* at = config;
+  std::string_view left = key;
+  const std::string prefix(left.substr(0, left.find('.')));
+  constexpr std::array kSections = {"schedule", "replication",     "replication-mode", "pd-server",
+                                    "log",      "cluster-version", "keyspace",         "micro-service"};
+  if (std::find(kSections.begin(), kSections.end(), prefix) == kSections.end()) {
+    return Status::InvalidArgument("config prefix " + prefix + " not found");
+  }
+  while (!left.empty()) {
+    const std::string piece(left.substr(0, left.find('.')));
+    left.remove_prefix(std::min(piece.size() + 1, left.size()));
+    if (!at->is_object() || !at->contains(piece)) {
+      return Status::InvalidArgument("config item " + piece + " not found");
+    }
+    at = &(*at)[piece];
+  }
+  Json fitting = OfTheSameType(*at, value);
+  if (fitting.is_null() && !value.is_null()) {
+    return Status::InvalidArgument("input value " + value.dump() + " is illegal");
+  }
+  *at = std::move(fitting);
+  return Status::Ok();
 }
 
 Json StoreLimits(const std::vector<uint64_t>& stores) {
@@ -39,145 +95,130 @@ Json StoreLimits(const std::vector<uint64_t>& stores) {
   return limits;
 }
 
-Json DefaultRules(const Json& replicas) {
-  return Json::array({{{"group_id", "pd"}, {"id", "default"}, {"start_key", ""}, {"end_key", ""}, {"role", "voter"}, {"is_witness", false}, {"count", replicas}}});
-}
-
 }  // namespace
 
-HttpApi::Json HttpApi::ConfigJson() {
-  Json config = state_->config;
+HttpApi::Impl::Json HttpApi::Impl::ConfigOf(size_t place) {
+  Json config = config_;
   const std::vector<Etcd::Member> members = pd_->Members();
+  const Etcd::Member& member = members[place];
   for (const char* name : {"client-urls", "advertise-client-urls"}) {
-    config[name] = members.front().client_urls.front();
+    config[name] = member.client_urls.front();
   }
   for (const char* name : {"peer-urls", "advertise-peer-urls"}) {
-    config[name] = members.front().peer_urls.front();
+    config[name] = member.peer_urls.front();
   }
-  config["name"] = members.front().name;
-  config["metric"]["job"] = members.front().name;
-  config["initial-cluster"] = members.front().name + "=" + members.front().peer_urls.front();
+  config["name"] = member.name;
+  config["metric"]["job"] = member.name;
+  std::string all;
+  for (const Etcd::Member& each : members) {
+    all += (all.empty() ? "" : ",") + each.name + "=" + each.peer_urls.front();
+  }
+  config["initial-cluster"] = all;
   std::vector<uint64_t> stores;
   for (const auto& [id, store] : pd_->stores_) {
     stores.push_back(id);
   }
   config["schedule"]["store-limit"] = StoreLimits(stores);
-  for (auto it = state_->overrides.begin(); it != state_->overrides.end();) {
-    if (it->second.expires_us <= pd_->now_us()) {
-      it = state_->overrides.erase(it);
-      continue;
-    }
-    const size_t dot = it->first.find('.');
-    SetItem(&config, it->first.substr(0, dot), it->first.substr(dot + 1), it->second.value);
-    ++it;
-  }
   return config;
 }
 
-::http::Response HttpApi::Config(const Question& question) {
-  if (question.method == "GET") {
-    const Json config = ConfigJson();
-    if (question.path == "/config") {
-      return JsonAnswer(200, config);
-    }
-    if (question.path == "/config/cluster-version") {
-      return JsonAnswer(200, pd_->stores_.empty() ? "8.5.0" : pd_->stores_.begin()->second.version());
-    }
-    const std::string section = question.path.substr(std::min<size_t>(question.path.size(), sizeof("/config")));
-    if (section == "schedule" || section == "replication-mode" || section == "pd-server") {
-      return JsonAnswer(200, config[section]);
-    }
-    return section == "replicate" ? JsonAnswer(200, config["replication"]) : NotFoundAnswer();
+bool HttpApi::Impl::HasOverride(const std::string& key) {
+  std::erase_if(overrides_, [now_us = pd_->now_us()](const auto& entry) { return entry.second.expires_us <= now_us; });
+  return overrides_.contains(key);
+}
+
+::http::Response HttpApi::Impl::GetConfig(const Question& question) { return JsonAnswer(200, ConfigOf(question.member)); }
+
+::http::Response HttpApi::Impl::GetClusterVersion(const Question&) {
+  return JsonAnswer(200, pd_->stores_.empty() || pd_->stores_.begin()->second.version().empty()
+                             ? config_["cluster-version"]
+                             : Json(pd_->stores_.begin()->second.version()));
+}
+
+::http::Response HttpApi::Impl::GetConfigSection(const Question& question) {
+  const std::string& section = question.pieces[0];
+  if (section == "default") {
+    return JsonAnswer(200, config_);
   }
-  const bool whole = question.path == "/config";
-  const std::string section = question.path == "/config/schedule" ? "schedule" : question.path == "/config/replicate" ? "replication" : "";
-  if (question.method != "POST" || (!whole && section.empty())) {
-    return NotFoundAnswer();
+  if (section == "schedule" || section == "pd-server" || section == "replication-mode" || section == "label-property") {
+    return JsonAnswer(200, ConfigOf(question.member)[section]);
   }
-  const Json body = Json::parse(question.request->body(), nullptr, false);
+  return section == "replicate" ? JsonAnswer(200, config_["replication"]) : NotFoundAnswer();
+}
+
+::http::Response HttpApi::Impl::SetConfig(const Question& question) {
+  const Json body = question.Body();
   if (!body.is_object()) {
-    return SentenceAnswer(400, "the body is no JSON object");
+    return SentenceAnswer(400, "invalid character in the body");
   }
-  std::vector<std::pair<std::pair<std::string, std::string>, Json>> changes;
+  if (const std::string ttl = question.Query("ttlSecond"); !ttl.empty()) {
+    return SetConfigForAWhile(body, ttl);
+  }
+  Json changed = config_;
   for (const auto& [key, value] : body.items()) {
-    const std::pair<std::string, std::string> item = whole ? FindItem(state_->config, key) : std::pair(section, key);
-    if (item.second.empty()) {
+    const std::string item = FullKey(config_, key);
+    if (item.empty()) {
       return SentenceAnswer(400, "config item " + key + " not found");
     }
-    changes.emplace_back(item, value);
+    if (HasOverride(item)) {
+      return SentenceAnswer(400, "need to clean up TTL first for " + item);
+    }
+    if (const Status set = SetItem(&changed, item, value); !set.ok()) {
+      return SentenceAnswer(400, set.message());
+    }
   }
+  config_ = std::move(changed);
+  Changed();
+  return SentenceAnswer(200, "The config is updated.");
+}
+
+::http::Response HttpApi::Impl::SetConfigForAWhile(const Json& items, const std::string& ttl) {
   int64_t seconds = 0;
-  const std::string ttl = question.Query("ttlSecond");
-  if (!ttl.empty() && std::from_chars(ttl.data(), ttl.data() + ttl.size(), seconds).ec != std::errc()) {
+  const auto parsed = std::from_chars(ttl.data(), ttl.data() + ttl.size(), seconds);
+  if (parsed.ec != std::errc() || parsed.ptr != ttl.data() + ttl.size()) {
     return SentenceAnswer(400, "strconv.Atoi: parsing \"" + ttl + "\": invalid syntax");
   }
-  for (const auto& [item, value] : changes) {
-    if (ttl.empty()) {
-      SetItem(&state_->config, item.first, item.second, value);
+  for (const auto& [key, value] : items.items()) {
+    if (!MayBeForAWhile(key)) {
+      return SentenceAnswer(400, "unsupported ttl config " + key);
+    }
+  }
+  for (const auto& [key, value] : items.items()) {
+    if (seconds > 0) {
+      overrides_[key] = Override{value, pd_->now_us() + seconds * 1'000'000};
     } else {
-      state_->overrides[item.first + "." + item.second] = State::Override{value, pd_->now_us() + seconds * 1'000'000};
+      overrides_.erase(key);
     }
   }
-  return SentenceAnswer(200, ttl.empty() ? "The config is updated." : "The ttl config is updated.");
+  Changed();
+  return SentenceAnswer(200, seconds == 0 ? "The ttl config is deleted." : "The ttl config is updated.");
 }
 
-::http::Response HttpApi::RegionLabels(const Question& question) {
-  Json& rules = state_->region_labels;
-  constexpr std::string_view kOne = "/config/region-label/rule/";
-  auto remove = [&rules](const std::string& id) {
-    for (size_t i = 0; i < rules.size(); ++i) {
-      if (rules[i].value("id", "") == id) {
-        rules.erase(i);
-        return true;
-      }
-    }
-    return false;
-  };
-  if (question.Is("GET", "/config/region-label/rules")) {
-    return JsonAnswer(200, rules);
+::http::Response HttpApi::Impl::SetConfigSection(const Question& question) {
+  const std::string& name = question.pieces[0];
+  const std::string section = name == "replicate" ? "replication" : name == "schedule" || name == "replication-mode" ? name : "";
+  if (section.empty()) {
+    return NotFoundAnswer();
   }
-  const Json body = Json::parse(question.request->body(), nullptr, false);
-  if (question.Is("POST", "/config/region-label/rule") && body.is_object() && body.contains("id")) {
-    remove(body["id"].get<std::string>());
-    rules.push_back(body);
-    return SentenceAnswer(200, "Update region label rule successfully.");
+  const Json body = question.Body();
+  if (!body.is_object()) {
+    return SentenceAnswer(400, "invalid character in the body");
   }
-  if (question.Is("PATCH", "/config/region-label/rules") && body.is_object()) {
-    for (const Json& id : body.value("deletes", Json::array())) {
-      remove(id.get<std::string>());
+  Json changed = config_;
+  for (const auto& [key, value] : body.items()) {
+    if (HasOverride(section + "." + key)) {
+      return SentenceAnswer(400, "need to clean up TTL first for " + section + "." + key);
     }
-    for (const Json& rule : body.value("sets", Json::array())) {
-      remove(rule.value("id", ""));
-      rules.push_back(rule);
-    }
-    return SentenceAnswer(200, "Update region label rules successfully.");
-  }
-  if (question.path.starts_with(kOne)) {
-    const std::string id = question.path.substr(kOne.size());
-    if (question.method == "DELETE") {
-      return remove(id) ? SentenceAnswer(200, "Delete region label rule successfully.") : SentenceAnswer(404, "region label rule not found");
-    }
-    for (const Json& rule : rules) {
-      if (question.method == "GET" && rule.value("id", "") == id) {
-        return JsonAnswer(200, rule);
+    // What the section does not know is passed over, as JSON decoding does.
+    if (config_[section].contains(key)) {
+      if (const Status set = SetItem(&changed, section + "." + key, value); !set.ok()) {
+        return SentenceAnswer(400, set.message());
       }
     }
   }
-  return NotFoundAnswer();
-}
-
-::http::Response HttpApi::Rules(const Question& question) {
-  const Json rules = DefaultRules(state_->config["replication"]["max-replicas"]);
-  if (question.Is("GET", "/config/rules") || question.Is("GET", "/config/rules/group/pd")) {
-    return JsonAnswer(200, rules);
-  }
-  if (question.Is("GET", "/config/rule/pd/default")) {
-    return JsonAnswer(200, rules[0]);
-  }
-  if (question.Is("GET", "/config/placement-rule")) {
-    return JsonAnswer(200, Json::array({{{"group_id", "pd"}, {"group_index", 0}, {"group_override", false}, {"rules", rules}}}));
-  }
-  return NotFoundAnswer();
+  config_ = std::move(changed);
+  Changed();
+  return SentenceAnswer(200, "The config is updated.");
 }
 
 }  // namespace kvjury::pd

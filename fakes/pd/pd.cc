@@ -9,13 +9,8 @@ namespace kvjury::pd {
 
 namespace {
 
-constexpr int64_t kGcWorkerTtlS = INT64_MAX;
-constexpr char kGcWorker[] = "gc_worker";
 // Finished operators are remembered for ten minutes.
 constexpr Micros kOperatorKnownUs = 600'000'000;
-constexpr Micros kMicrosPerSecond = 1'000'000;
-// A range of TTLs that cannot overflow virtual time.
-constexpr int64_t kTtlSecondsMax = int64_t{1} << 40;
 
 }  // namespace
 
@@ -24,10 +19,15 @@ Pd::Pd(sim::World* world, PdOptions options)
       options_(std::move(options)),
       component_(world->log().Component(ClusterAddress(options_.cluster))),
       timers_(&world->scheduler()),
-      etcd_(options_.cluster_id, [this]() { return Members(); }),
-      http_(this),
-      oracle_(options_.clock_start_ms) {
+      oracle_(options_.clock_start_ms),
+      etcd_(Etcd::Options{options_.cluster_id, [this]() { return Members(); }, [this]() { return leader_; },
+                          [this]() { return now_us(); }, [this]() { StateChanged(); }}),
+      meta_storage_(&etcd_, options_.cluster_id),
+      gc_(this),
+      keyspaces_(this, options_.clock_start_ms / 1000),
+      http_(this) {
   CHECK_NE(options_.cluster_id, 0U);
+  CHECK_GT(options_.members, 0U);
   methods_.Add(kTso, this, &Pd::Tso);
   methods_.Add(kGetMembers, this, &Pd::GetMembers);
   methods_.Add(kAllocId, this, &Pd::AllocId);
@@ -39,18 +39,29 @@ Pd::Pd(sim::World* world, PdOptions options)
   methods_.Add(kScanRegions, this, &Pd::ScanRegions);
   methods_.Add(kScatterRegion, this, &Pd::ScatterRegion);
   methods_.Add(kGetOperator, this, &Pd::GetOperator);
-  methods_.Add(kGetGcSafePoint, this, &Pd::GetGcSafePoint);
-  methods_.Add(kUpdateGcSafePoint, this, &Pd::UpdateGcSafePoint);
-  methods_.Add(kUpdateServiceGcSafePoint, this, &Pd::UpdateServiceGcSafePoint);
   methods_.Add(kResetTs, this, &Pd::ResetTs);
   RegisterClusterMethods();
+  RegisterStoreMethods();
+  gc_.Register(&methods_);
+  keyspaces_.Register(&methods_);
   etcd_.Register(&methods_);
+  meta_storage_.Register(&methods_);
   http_.Register(&methods_);
 }
 
 // --- for the cluster, and faults ---
 
 void Pd::PutStore(metapb::Store store) { stores_[store.id()] = std::move(store); }
+
+void Pd::StoreDied(StoreId store) { silent_since_us_.try_emplace(store.value(), now_us()); }
+
+// A store that lives has just been heard of.
+metapb::Store Pd::StoreAsTold(uint64_t id) const {
+  metapb::Store store = stores_.at(id);
+  const auto silent = silent_since_us_.find(id);
+  store.set_last_heartbeat(UnixMicros(silent == silent_since_us_.end() ? now_us() : silent->second) * 1000);
+  return store;
+}
 
 void Pd::Learn(RegionTablePtr table) {
   Log("learn", table->size());
@@ -60,27 +71,19 @@ void Pd::Learn(RegionTablePtr table) {
 bool Pd::available() const { return now_us() >= down_until_us_; }
 
 Result<Timestamp> Pd::AllocateTimestamp() {
-  RETURN_IF_ERROR(CheckLeader());
+  RETURN_IF_ERROR(available() ? Status::Ok() : Status::Unavailable("PD has no leader"));
   const Timestamp ts = oracle_.Allocate(now_us(), 1);
   SaveLimitIfMoved();
   Log("tso", ts.value(), 1);
   return ts;
 }
 
-Timestamp Pd::service_safe_point() const {
-  Timestamp smallest = Timestamp::Max();
-  for (const auto& [name, entry] : service_safe_points_) {
-    if (entry.expires_us > now_us() && entry.safe_point.valid()) {
-      smallest = std::min(smallest, entry.safe_point);
-    }
-  }
-  return smallest;
-}
-
-void Pd::ChangeLeader(Micros down_us) {
+void Pd::MoveLeadership(size_t to, Micros down_us) {
   CHECK_GE(down_us, 0);
+  CHECK_LT(to, options_.members);
   down_until_us_ = std::max(down_until_us_, now_us() + down_us);
   ++leader_term_;
+  leader_ = to;
   oracle_.ChangeLeader(now_us());
   SaveLimitIfMoved();
   Log("leader change", leader_term_, static_cast<uint64_t>(down_us));
@@ -96,13 +99,6 @@ void Pd::ServeStale(Micros age_us, Micros duration_us) {
   Log("serve stale", static_cast<uint64_t>(age_us), static_cast<uint64_t>(duration_us));
 }
 
-Timestamp Pd::MoveGcSafePoint(Timestamp safe_point) {
-  gc_safe_point_ = std::max(gc_safe_point_, safe_point);
-  StateChanged();
-  Log("gc safe point", gc_safe_point_.value());
-  return gc_safe_point_;
-}
-
 void Pd::Heal() {
   views_.EndStale();
   down_until_us_ = 0;
@@ -110,12 +106,11 @@ void Pd::Heal() {
 
 // --- checks in front of every call ---
 
-Status Pd::CheckLeader() const {
-  return available() ? Status::Ok() : Status::Unavailable("rpc error: code = Unavailable desc = not leader");
+Status Pd::CheckLeader(const sim::CallContext& context) const {
+  return Leads(context) ? Status::Ok() : Status::Unavailable("not leader");
 }
 
 Status Pd::CheckClusterId(uint64_t cluster_id) const {
-  RETURN_IF_ERROR(CheckLeader());
   if (cluster_id != options_.cluster_id) {
     return Status::Rejected("mismatch cluster id, need " + std::to_string(options_.cluster_id) + " but got " +
                             std::to_string(cluster_id));
@@ -125,10 +120,15 @@ Status Pd::CheckClusterId(uint64_t cluster_id) const {
 
 // --- timestamps, ids, members, stores ---
 
-Pd::Answer<pdpb::TsoResponse> Pd::Tso(Ptr<pdpb::TsoRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
-  if (request->count() == 0 || request->count() >= (uint32_t{1} << Timestamp::kLogicalBits)) {
-    co_return Status::Rejected("[PD:tso:ErrGenerateTimestamp]generate timestamp failed, tso count should be positive");
+Pd::Answer<pdpb::TsoResponse> Pd::Tso(Ptr<pdpb::TsoRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckClusterId(request->header().cluster_id()));
+  const std::string refused = !Leads(context)         ? "requested pd is not leader of cluster"
+                              : request->count() == 0 ? "tso count should be positive"
+                              : request->count() >= (uint32_t{1} << Timestamp::kLogicalBits)
+                                  ? "generate tso maximum number of retries exceeded"
+                                  : "";
+  if (!refused.empty()) {
+    co_return Status::Rejected("[PD:tso:ErrGenerateTimestamp]generate timestamp failed, " + refused);
   }
   const Timestamp last = oracle_.Allocate(now_us(), request->count());
   SaveLimitIfMoved();
@@ -141,9 +141,8 @@ Pd::Answer<pdpb::TsoResponse> Pd::Tso(Ptr<pdpb::TsoRequest> request, sim::CallCo
   co_return response;
 }
 
+// Every member answers, and without a look at the cluster id: clients learn the id, and who leads, from it.
 Pd::Answer<pdpb::GetMembersResponse> Pd::GetMembers(Ptr<pdpb::GetMembersRequest>, sim::CallContext) {
-  // The only call without a look at the cluster id: clients learn the id from it.
-  CO_RETURN_IF_ERROR(CheckLeader());
   pdpb::GetMembersResponse response;
   PutHeader(&response);
   for (const Etcd::Member& known : Members()) {
@@ -153,41 +152,51 @@ Pd::Answer<pdpb::GetMembersResponse> Pd::GetMembers(Ptr<pdpb::GetMembersRequest>
     member->mutable_client_urls()->Add(known.client_urls.begin(), known.client_urls.end());
     member->mutable_peer_urls()->Add(known.peer_urls.begin(), known.peer_urls.end());
   }
-  *response.mutable_leader() = response.members(0);
-  *response.mutable_etcd_leader() = response.members(0);
+  if (available()) {
+    *response.mutable_leader() = response.members(static_cast<int>(leader_));
+  }
+  *response.mutable_etcd_leader() = response.members(static_cast<int>(leader_));
   co_return response;
 }
 
-Pd::Answer<pdpb::AllocIDResponse> Pd::AllocId(Ptr<pdpb::AllocIDRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::AllocIDResponse> Pd::AllocId(Ptr<pdpb::AllocIDRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::AllocIDResponse response;
   PutHeader(&response);
+  // Newer clients ask for several at once: the answer is the last of them.
+  const uint32_t count = std::max(request->count(), uint32_t{1});
+  for (uint32_t i = 1; i < count; ++i) {
+    AllocateId();
+  }
   response.set_id(AllocateId());
-  co_return response;
-}
-
-Pd::Answer<pdpb::GetStoreResponse> Pd::GetStore(Ptr<pdpb::GetStoreRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
-  pdpb::GetStoreResponse response;
-  PutHeader(&response);
-  const auto found = stores_.find(request->store_id());
-  if (found == stores_.end()) {
-    pdpb::Error* error = response.mutable_header()->mutable_error();
-    error->set_type(pdpb::UNKNOWN);
-    error->set_message("invalid store ID " + std::to_string(request->store_id()) + ", not found");
-  } else {
-    *response.mutable_store() = found->second;
+  if (count > 1) {
+    response.set_count(count);
   }
   co_return response;
 }
 
-Pd::Answer<pdpb::GetAllStoresResponse> Pd::GetAllStores(Ptr<pdpb::GetAllStoresRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::GetStoreResponse> Pd::GetStore(Ptr<pdpb::GetStoreRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
+  pdpb::GetStoreResponse response;
+  PutHeader(&response);
+  if (!stores_.contains(request->store_id())) {
+    pdpb::Error* error = response.mutable_header()->mutable_error();
+    error->set_type(pdpb::UNKNOWN);
+    error->set_message("invalid store ID " + std::to_string(request->store_id()) + ", not found");
+    co_return response;
+  }
+  *response.mutable_store() = StoreAsTold(request->store_id());
+  FillStats(response.store(), response.mutable_stats());
+  co_return response;
+}
+
+Pd::Answer<pdpb::GetAllStoresResponse> Pd::GetAllStores(Ptr<pdpb::GetAllStoresRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::GetAllStoresResponse response;
   PutHeader(&response);
   for (const auto& [id, store] : stores_) {
-    if (!request->exclude_tombstone_stores() || store.state() != metapb::Tombstone) {
-      *response.add_stores() = store;
+    if (!request->exclude_tombstone_stores() || store.node_state() != metapb::Removed) {
+      *response.add_stores() = StoreAsTold(id);
     }
   }
   co_return response;
@@ -195,8 +204,8 @@ Pd::Answer<pdpb::GetAllStoresResponse> Pd::GetAllStores(Ptr<pdpb::GetAllStoresRe
 
 // --- routing ---
 
-Pd::Answer<pdpb::GetRegionResponse> Pd::GetRegion(Ptr<pdpb::GetRegionRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::GetRegionResponse> Pd::GetRegion(Ptr<pdpb::GetRegionRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckLookUp(*request, context));
   pdpb::GetRegionResponse response;
   PutHeader(&response);
   FillRegion(FindRegion(views_.At(now_us()), request->region_key()), &response);
@@ -204,8 +213,8 @@ Pd::Answer<pdpb::GetRegionResponse> Pd::GetRegion(Ptr<pdpb::GetRegionRequest> re
   co_return response;
 }
 
-Pd::Answer<pdpb::GetRegionResponse> Pd::GetPrevRegion(Ptr<pdpb::GetRegionRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::GetRegionResponse> Pd::GetPrevRegion(Ptr<pdpb::GetRegionRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckLookUp(*request, context));
   pdpb::GetRegionResponse response;
   PutHeader(&response);
   FillRegion(FindPrevRegion(views_.At(now_us()), request->region_key()), &response);
@@ -213,8 +222,8 @@ Pd::Answer<pdpb::GetRegionResponse> Pd::GetPrevRegion(Ptr<pdpb::GetRegionRequest
   co_return response;
 }
 
-Pd::Answer<pdpb::GetRegionResponse> Pd::GetRegionById(Ptr<pdpb::GetRegionByIDRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::GetRegionResponse> Pd::GetRegionById(Ptr<pdpb::GetRegionByIDRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckLookUp(*request, context));
   pdpb::GetRegionResponse response;
   PutHeader(&response);
   FillRegion(FindRegionById(views_.At(now_us()), RegionId(request->region_id())), &response);
@@ -222,8 +231,8 @@ Pd::Answer<pdpb::GetRegionResponse> Pd::GetRegionById(Ptr<pdpb::GetRegionByIDReq
   co_return response;
 }
 
-Pd::Answer<pdpb::ScanRegionsResponse> Pd::ScanRegions(Ptr<pdpb::ScanRegionsRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::ScanRegionsResponse> Pd::ScanRegions(Ptr<pdpb::ScanRegionsRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckLookUp(*request, context));
   pdpb::ScanRegionsResponse response;
   PutHeader(&response);
   const std::vector<RegionInfoPtr> found =
@@ -262,8 +271,8 @@ void Pd::StartScatter(const RegionInfo& info) {
   });
 }
 
-Pd::Answer<pdpb::ScatterRegionResponse> Pd::ScatterRegion(Ptr<pdpb::ScatterRegionRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::ScatterRegionResponse> Pd::ScatterRegion(Ptr<pdpb::ScatterRegionRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::ScatterRegionResponse response;
   PutHeader(&response);
   if (request->regions_id_size() == 0) {
@@ -296,8 +305,8 @@ Pd::Answer<pdpb::ScatterRegionResponse> Pd::ScatterRegion(Ptr<pdpb::ScatterRegio
   co_return response;
 }
 
-Pd::Answer<pdpb::GetOperatorResponse> Pd::GetOperator(Ptr<pdpb::GetOperatorRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::GetOperatorResponse> Pd::GetOperator(Ptr<pdpb::GetOperatorRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::GetOperatorResponse response;
   PutHeader(&response);
   const auto found = operators_.find(request->region_id());
@@ -314,64 +323,10 @@ Pd::Answer<pdpb::GetOperatorResponse> Pd::GetOperator(Ptr<pdpb::GetOperatorReque
   co_return response;
 }
 
-// --- GC ---
-
-Pd::Answer<pdpb::GetGCSafePointResponse> Pd::GetGcSafePoint(Ptr<pdpb::GetGCSafePointRequest> request,
-                                                            sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
-  pdpb::GetGCSafePointResponse response;
-  PutHeader(&response);
-  response.set_safe_point(gc_safe_point_.value());
-  co_return response;
-}
-
-Pd::Answer<pdpb::UpdateGCSafePointResponse> Pd::UpdateGcSafePoint(Ptr<pdpb::UpdateGCSafePointRequest> request,
-                                                                  sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
-  pdpb::UpdateGCSafePointResponse response;
-  PutHeader(&response);
-  response.set_new_safe_point(MoveGcSafePoint(Timestamp(request->safe_point())).value());
-  co_return response;
-}
-
-Pd::Answer<pdpb::UpdateServiceGCSafePointResponse> Pd::UpdateServiceGcSafePoint(
-    Ptr<pdpb::UpdateServiceGCSafePointRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
-  for (auto entry = service_safe_points_.begin(); entry != service_safe_points_.end();) {
-    entry = entry->second.expires_us <= now_us() ? service_safe_points_.erase(entry) : std::next(entry);
-  }
-  // The GC worker has an entry of its own from the start, at 0 and without an end.
-  service_safe_points_.try_emplace(kGcWorker, ServiceSafePoint{Timestamp(), INT64_MAX});
-  const auto smallest = [this]() {
-    return std::min_element(service_safe_points_.begin(), service_safe_points_.end(),
-                            [](const auto& a, const auto& b) { return a.second.safe_point < b.second.safe_point; });
-  };
-  const Timestamp wanted(request->safe_point());
-  if (request->ttl() <= 0) {
-    if (request->service_id() != kGcWorker) {
-      service_safe_points_.erase(request->service_id());
-    }
-  } else if (wanted >= smallest()->second.safe_point) {
-    const Micros expires_us =
-        request->ttl() > kTtlSecondsMax ? INT64_MAX : now_us() + request->ttl() * kMicrosPerSecond;
-    service_safe_points_[request->service_id()] = ServiceSafePoint{wanted, expires_us};
-  }
-  const auto answer = smallest();
-  StateChanged();
-  Log("service safe point", Hash64(request->service_id()), answer->second.safe_point.value());
-  pdpb::UpdateServiceGCSafePointResponse response;
-  PutHeader(&response);
-  response.set_service_id(answer->first);
-  response.set_ttl(answer->second.expires_us == INT64_MAX ? kGcWorkerTtlS
-                                                          : (answer->second.expires_us - now_us()) / kMicrosPerSecond);
-  response.set_min_safe_point(answer->second.safe_point.value());
-  co_return response;
-}
-
 // --- HTTP ---
 
-Pd::Answer<pdhttp::ResetTsResponse> Pd::ResetTs(Ptr<pdhttp::ResetTsRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckLeader());
+Pd::Answer<pdhttp::ResetTsResponse> Pd::ResetTs(Ptr<pdhttp::ResetTsRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckLeader(context));
   co_return ResetTsTo(request->tso(), request->force_use_larger());
 }
 

@@ -18,46 +18,71 @@ void Pd::RegisterClusterMethods() {
   methods_.Add(kSplitAndScatterRegions, this, &Pd::SplitAndScatterRegions);
 }
 
-std::vector<Etcd::Member> Pd::Members() const {
-  Etcd::Member member;
-  member.id = 1;
-  member.name = "pd-1";
-  member.client_urls = {options_.client_urls.empty() ? "http://" + address() : options_.client_urls.front()};
-  member.peer_urls = {"http://" + address() + "-peer"};
-  return {member};
+std::vector<sim::Address> Pd::addresses() const {
+  std::vector<sim::Address> all;
+  for (size_t i = 0; i < options_.members; ++i) {
+    all.push_back(MemberAddress(options_.cluster, i));
+  }
+  return all;
 }
 
-// Like GetMembers it is asked before a client knows the cluster's id.
+std::vector<Etcd::Member> Pd::Members() const {
+  std::vector<Etcd::Member> members;
+  for (const sim::Address& address : addresses()) {
+    const size_t place = members.size();
+    Etcd::Member& member = members.emplace_back();
+    member.id = place + 1;
+    member.name = "pd-" + std::to_string(place + 1);
+    member.address = address;
+    member.client_urls = {place < options_.client_urls.size() ? options_.client_urls[place] : "http://" + address};
+    member.peer_urls = {"http://" + address + "-peer"};
+  }
+  return members;
+}
+
+// Like GetMembers: asked before a client knows the cluster's id, and of any member.
 Pd::Answer<pdpb::GetClusterInfoResponse> Pd::GetClusterInfo(Ptr<pdpb::GetClusterInfoRequest>, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckLeader());
   pdpb::GetClusterInfoResponse response;
   PutHeader(&response);
   response.add_servicemodes(pdpb::PD_SVC_MODE);
   co_return response;
 }
 
-Pd::Answer<pdpb::IsBootstrappedResponse> Pd::IsBootstrapped(Ptr<pdpb::IsBootstrappedRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::IsBootstrappedResponse> Pd::IsBootstrapped(Ptr<pdpb::IsBootstrappedRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::IsBootstrappedResponse response;
   PutHeader(&response);
   response.set_bootstrapped(true);
   co_return response;
 }
 
-Pd::Answer<pdpb::GetClusterConfigResponse> Pd::GetClusterConfig(Ptr<pdpb::GetClusterConfigRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::GetClusterConfigResponse> Pd::GetClusterConfig(Ptr<pdpb::GetClusterConfigRequest> request,
+                                                                sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::GetClusterConfigResponse response;
   PutHeader(&response);
   response.mutable_cluster()->set_id(options_.cluster_id);
-  response.mutable_cluster()->set_max_peer_count(static_cast<uint32_t>(stores_.size()));
+  response.mutable_cluster()->set_max_peer_count(max_peer_count_);
   co_return response;
 }
 
-Pd::Answer<pdpb::BatchScanRegionsResponse> Pd::BatchScanRegions(Ptr<pdpb::BatchScanRegionsRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::BatchScanRegionsResponse> Pd::BatchScanRegions(Ptr<pdpb::BatchScanRegionsRequest> request,
+                                                                sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckLookUp(*request, context));
   pdpb::BatchScanRegionsResponse response;
   PutHeader(&response);
-  // Ranges are ascending; a region that two of them touch is told once.
+  const pdpb::KeyRange* before = nullptr;
+  for (const pdpb::KeyRange& range : request->ranges()) {
+    const bool overlap = before != nullptr && range.start_key() < before->end_key();
+    if (overlap || (!range.end_key().empty() && range.start_key() > range.end_key())) {
+      pdpb::Error* error = response.mutable_header()->mutable_error();
+      error->set_type(pdpb::UNKNOWN);
+      error->set_message(overlap ? "invalid key range, ranges overlapped" : "invalid key range, start key > end key");
+      co_return response;
+    }
+    before = &range;
+  }
+  // A region that two ranges touch is told once. There are no holes, so that all of a range is always contained.
   uint64_t last = 0;
   for (const pdpb::KeyRange& range : request->ranges()) {
     for (const RegionInfoPtr& info : pd::ScanRegions(views_.At(now_us()), range.start_key(), range.end_key(), request->limit())) {
@@ -72,8 +97,9 @@ Pd::Answer<pdpb::BatchScanRegionsResponse> Pd::BatchScanRegions(Ptr<pdpb::BatchS
   co_return response;
 }
 
+// Followers answer, too.
 Pd::Answer<pdpb::QueryRegionResponse> Pd::QueryRegion(Ptr<pdpb::QueryRegionRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+  CO_RETURN_IF_ERROR(CheckClusterId(request->header().cluster_id()));
   pdpb::QueryRegionResponse response;
   PutHeader(&response);
   const RegionTable& table = views_.At(now_us());
@@ -101,42 +127,44 @@ Pd::Answer<pdpb::QueryRegionResponse> Pd::QueryRegion(Ptr<pdpb::QueryRegionReque
   co_return response;
 }
 
-Pd::Answer<pdpb::IsSnapshotRecoveringResponse> Pd::IsSnapshotRecovering(Ptr<pdpb::IsSnapshotRecoveringRequest> request,
-                                                                        sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::IsSnapshotRecoveringResponse> Pd::IsSnapshotRecovering(Ptr<pdpb::IsSnapshotRecoveringRequest>, sim::CallContext) {
   pdpb::IsSnapshotRecoveringResponse response;
   PutHeader(&response);
+  response.set_marked(etcd_.Find(SnapshotRecoveringKey()).has_value());
   co_return response;
 }
 
 Pd::Answer<pdpb::SetExternalTimestampResponse> Pd::SetExternalTimestamp(Ptr<pdpb::SetExternalTimestampRequest> request,
-                                                                        sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+                                                                        sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::SetExternalTimestampResponse response;
   PutHeader(&response);
   const Result<Timestamp> now = AllocateTimestamp();
-  if (!now.ok() || request->timestamp() > now->value() || request->timestamp() < external_timestamp_) {
+  CO_RETURN_IF_ERROR(now.status());
+  if (request->timestamp() > now->value() || request->timestamp() <= external_timestamp_) {
     pdpb::Error* error = response.mutable_header()->mutable_error();
-    error->set_type(pdpb::UNKNOWN);
-    error->set_message(request->timestamp() < external_timestamp_ ? "the external timestamp should be larger than now"
-                                                                  : "the external timestamp should not be larger than global ts");
+    error->set_type(pdpb::INVALID_VALUE);
+    error->set_message(request->timestamp() > now->value()
+                           ? "the external timestamp should not be larger than global ts"
+                           : "the external timestamp should be larger than current external timestamp");
     co_return response;
   }
   external_timestamp_ = request->timestamp();
+  StateChanged();
   co_return response;
 }
 
 Pd::Answer<pdpb::GetExternalTimestampResponse> Pd::GetExternalTimestamp(Ptr<pdpb::GetExternalTimestampRequest> request,
-                                                                        sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+                                                                        sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::GetExternalTimestampResponse response;
   PutHeader(&response);
   response.set_timestamp(external_timestamp_);
   co_return response;
 }
 
-Pd::Answer<pdpb::GetMinTSResponse> Pd::GetMinTs(Ptr<pdpb::GetMinTSRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::GetMinTSResponse> Pd::GetMinTs(Ptr<pdpb::GetMinTSRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   const Result<Timestamp> now = AllocateTimestamp();
   CO_RETURN_IF_ERROR(now.status());
   pdpb::GetMinTSResponse response;
@@ -146,8 +174,8 @@ Pd::Answer<pdpb::GetMinTSResponse> Pd::GetMinTs(Ptr<pdpb::GetMinTSRequest> reque
   co_return response;
 }
 
-Pd::Answer<pdpb::SplitRegionsResponse> Pd::SplitRegions(Ptr<pdpb::SplitRegionsRequest> request, sim::CallContext) {
-  CO_RETURN_IF_ERROR(CheckRequest(*request));
+Pd::Answer<pdpb::SplitRegionsResponse> Pd::SplitRegions(Ptr<pdpb::SplitRegionsRequest> request, sim::CallContext context) {
+  CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::SplitRegionsResponse response;
   PutHeader(&response);
   for (const Bytes& key : request->split_keys()) {
@@ -182,7 +210,8 @@ Pd::Answer<pdpb::SplitAndScatterRegionsResponse> Pd::SplitAndScatterRegions(Ptr<
       ++scattered;
     }
   }
-  response.set_scatter_finished_percentage(response.regions_id_size() == 0 ? 100 : static_cast<uint64_t>(scattered * 100 / response.regions_id_size()));
+  response.set_scatter_finished_percentage(
+      response.regions_id_size() == 0 ? 100 : static_cast<uint64_t>(scattered * 100 / response.regions_id_size()));
   co_return response;
 }
 

@@ -6,15 +6,15 @@ namespace kvjury::pd {
 
 Bytes Pd::SaveState() const {
   record::PdState state;
+  const int64_t clock_offset_ms = oracle_.ClockMs(0);
   state.set_last_id(last_id_);
   state.set_timestamp_limit_ms(oracle_.saved_limit_ms());
-  state.set_gc_safe_point(gc_safe_point_.value());
-  for (const auto& [service, entry] : service_safe_points_) {
-    record::PdState::ServiceSafePoint* added = state.add_service_safe_point();
-    added->set_service(service);
-    added->set_safe_point(entry.safe_point.value());
-    added->set_expires_ms(entry.expires_us == INT64_MAX ? 0 : oracle_.ClockMs(entry.expires_us));
-  }
+  state.set_external_timestamp(external_timestamp_);
+  state.set_max_peer_count(max_peer_count_);
+  gc_.Save(&state, clock_offset_ms);
+  etcd_.Save(&state, clock_offset_ms);
+  keyspaces_.Save(&state);
+  http_.Save(&state, clock_offset_ms);
   return state.SerializeAsString();
 }
 
@@ -23,13 +23,16 @@ Status Pd::RestoreState(std::string_view state) {
   if (!saved.ParseFromArray(state.data(), static_cast<int>(state.size()))) {
     return Status::DataLoss("PD's record is damaged");
   }
+  const int64_t clock_offset_ms = oracle_.ClockMs(0);
   last_id_ = saved.last_id();
-  gc_safe_point_ = Timestamp(saved.gc_safe_point());
-  for (const record::PdState::ServiceSafePoint& entry : saved.service_safe_point()) {
-    const Micros expires_us =
-        entry.expires_ms() == 0 ? INT64_MAX : now_us() + (entry.expires_ms() - oracle_.ClockMs(now_us())) * 1000;
-    service_safe_points_[entry.service()] = ServiceSafePoint{Timestamp(entry.safe_point()), expires_us};
+  external_timestamp_ = saved.external_timestamp();
+  if (saved.max_peer_count() != 0) {
+    max_peer_count_ = saved.max_peer_count();
   }
+  gc_.Restore(saved, clock_offset_ms);
+  etcd_.Restore(saved, clock_offset_ms);
+  keyspaces_.Restore(saved);
+  RETURN_IF_ERROR(http_.Restore(saved, clock_offset_ms));
   oracle_.Restore(saved.timestamp_limit_ms(), now_us());
   written_limit_ms_ = saved.timestamp_limit_ms();
   return Status::Ok();

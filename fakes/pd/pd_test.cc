@@ -1,5 +1,3 @@
-#include "fakes/pd/pd.h"
-
 #include <set>
 
 #include <gmock/gmock.h>
@@ -7,95 +5,13 @@
 #include <rapidcheck/gtest.h>
 
 #include "fakes/base/memcomparable.h"
+#include "fakes/pd/pd_test_bench.h"
 
 namespace kvjury::pd {
 namespace {
 
-constexpr uint64_t kClusterId = 7001;
-constexpr int64_t kClockStartMs = 1'700'000'000'000;
-
-RegionTablePtr TableOf(const std::vector<Bytes>& boundaries, uint64_t first_id) {
-  auto table = std::make_shared<RegionTable>();
-  for (size_t i = 0; i <= boundaries.size(); ++i) {
-    auto info = std::make_shared<RegionInfo>();
-    info->region.set_id(first_id + i);
-    info->region.set_start_key(i == 0 ? "" : boundaries[i - 1]);
-    info->region.set_end_key(i == boundaries.size() ? "" : boundaries[i]);
-    for (uint64_t store = 1; store <= 3; ++store) {
-      metapb::Peer* peer = info->region.add_peers();
-      peer->set_id(1000 + (first_id + i) * 10 + store);
-      peer->set_store_id(store);
-    }
-    info->leader = info->region.peers(0);
-    (*table)[info->region.start_key()] = info;
-  }
-  return table;
-}
-
-class RecordingPlacement : public Placement {
- public:
-  RegionId SplitAtEncoded(std::string_view) override { return RegionId(); }
-  bool MoveLeader(RegionId region, StoreId store) override {
-    moves.emplace_back(region.value(), store.value());
-    return true;
-  }
-  std::vector<std::pair<uint64_t, uint64_t>> moves;
-};
-
-// One world with one PD and one client.
-struct Bench {
-  Bench() : world(record::Case()), pd(&world, PdOptions{"source", kClusterId, kClockStartMs}) {
-    world.fabric().Listen(pd.address(), &pd.methods());
-    pd.SetPlacement(&placement);
-    channel = world.fabric().ChannelFrom("client");
-  }
-
-  template <class Request, class Response>
-  static sim::Task<void> CallOnce(Bench* bench, sim::UnaryMethod<Request, Response> method, Request request,
-                                  std::optional<Result<std::shared_ptr<const Response>>>* out) {
-    sim::CallOptions options;
-    options.label = sim::Label("call").Numbered("n", ++bench->calls);
-    auto call = sim::Call(bench->channel, method, bench->pd.address(), std::move(request), std::move(options));
-    auto answer = co_await std::move(call);
-    out->emplace(std::move(answer));
-  }
-  template <class Request, class Response>
-  Result<Response> Ask(sim::UnaryMethod<Request, Response> method, Request request) {
-    std::optional<Result<std::shared_ptr<const Response>>> answer;
-    const sim::RunEnd end = world.Run(CallOnce(this, method, std::move(request), &answer), 60'000'000);
-    CHECK(end == sim::RunEnd::kDone);
-    if (!answer->ok()) {
-      return answer->error();
-    }
-    return Response(***answer);
-  }
-  template <class Request>
-  static Request With(uint64_t cluster_id = kClusterId) {
-    Request request;
-    request.mutable_header()->set_cluster_id(cluster_id);
-    return request;
-  }
-  Result<Timestamp> Tso(uint32_t count) {
-    auto request = With<pdpb::TsoRequest>();
-    request.set_count(count);
-    auto answer = Ask(kTso, request);
-    if (!answer.ok()) {
-      return answer.error();
-    }
-    return Timestamp::Compose(answer->timestamp().physical(), answer->timestamp().logical());
-  }
-  static sim::Task<void> SleepFor(sim::Scheduler* scheduler, Micros us) { co_await scheduler->Sleep(us); }
-  void Pass(Micros us) { CHECK(world.Run(SleepFor(&world.scheduler(), us), us + 1) == sim::RunEnd::kDone); }
-
-  sim::World world;
-  Pd pd;
-  RecordingPlacement placement;
-  sim::Channel* channel = nullptr;
-  uint64_t calls = 0;
-};
-
 RC_GTEST_PROP(TimestampOracle, GivesStrictlyIncreasingRangesThroughEverythingThatHappensToPd, ()) {
-  TimestampOracle oracle(kClockStartMs);
+  TimestampOracle oracle(kTestClockStartMs);
   Timestamp last;
   Micros now_us = 0;
   const auto steps = *rc::gen::container<std::vector<uint32_t>>(rc::gen::inRange<uint32_t>(0, 1 << 20));
@@ -139,14 +55,16 @@ TEST(Pd, TimestampsGrowOverALeaderChangeAndAJumpAndPdIsAwayMeanwhile) {
   bench.pd.ChangeLeader(50'000);
   const auto refused = bench.Tso(1);
   ASSERT_FALSE(refused.ok());
-  EXPECT_EQ(refused.error().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(refused.error().message(),
+            "[PD:tso:ErrGenerateTimestamp]generate timestamp failed, requested pd is not leader of cluster");
+  EXPECT_EQ(bench.Ask(kAllocId, Bench::With<pdpb::AllocIDRequest>()).error().message(), "not leader");
   bench.Pass(50'000);
   const Timestamp second = *bench.Tso(1);
   EXPECT_GT(second, first);
-  EXPECT_GE(second.physical_ms(), kClockStartMs + 3000) << "above the limit the old leader had saved";
+  EXPECT_GE(second.physical_ms(), kTestClockStartMs + 3000) << "above the limit the old leader had saved";
   bench.pd.JumpClock(10'000);
   const Timestamp third = *bench.Tso(1);
-  EXPECT_GE(third.physical_ms(), kClockStartMs + 10'000);
+  EXPECT_GE(third.physical_ms(), kTestClockStartMs + 10'000);
 }
 
 TEST(Pd, RejectsForeignClusterIdsInItsOwnWords) {
@@ -166,6 +84,7 @@ TEST(Pd, NamesStoresAndSaysWhichItDoesNotKnow) {
   metapb::Store store;
   store.set_id(bench.pd.AllocateId());
   store.set_address("source/store-1");
+  bench.pd.Learn(TableOf({}, 10));
   bench.pd.PutStore(store);
   auto request = Bench::With<pdpb::GetStoreRequest>();
   request.set_store_id(999);
@@ -205,7 +124,8 @@ TEST(Pd, RoutesByTheRulesOfARealPd) {
   EXPECT_THAT(scan("", "", 3), testing::ElementsAre(10, 11, 12));
   EXPECT_THAT(scan(EncodeKey("a"), EncodeKey("c"), 9), testing::ElementsAre(11, 12));
   EXPECT_THAT(scan(EncodeKey("a"), EncodeKey("b"), 9), testing::ElementsAre(11)) << "the end is exclusive";
-  EXPECT_THAT(scan(EncodeKey("b"), EncodeKey("b"), 9), testing::ElementsAre(12)) << "start = end names one region";
+  EXPECT_THAT(scan(EncodeKey("c"), EncodeKey("c"), 9), testing::ElementsAre(12)) << "start = end inside a region names it";
+  EXPECT_THAT(scan(EncodeKey("b"), EncodeKey("b"), 9), testing::IsEmpty());
   EXPECT_THAT(scan(EncodeKey("c"), EncodeKey("a"), 9), testing::IsEmpty());
   EXPECT_THAT(scan("unencoded", "", 0), testing::ElementsAre(13));
 }
@@ -281,9 +201,9 @@ TEST(Pd, ResetTsRefusesThePastAndTheFarFutureUnlessForced) {
     request.set_force_use_larger(force);
     return bench.Ask(kResetTs, request)->status();
   };
-  const uint64_t past = Timestamp::Compose(kClockStartMs - 5000, 0).value();
-  const Timestamp ahead = Timestamp::Compose(kClockStartMs + 3'600'000, 7);
-  const Timestamp far = Timestamp::Compose(kClockStartMs + 100 * 86'400'000LL, 0);
+  const uint64_t past = Timestamp::Compose(kTestClockStartMs - 5000, 0).value();
+  const Timestamp ahead = Timestamp::Compose(kTestClockStartMs + 3'600'000, 7);
+  const Timestamp far = Timestamp::Compose(kTestClockStartMs + 100 * 86'400'000LL, 0);
   EXPECT_EQ(reset(past, false), 403U);
   EXPECT_EQ(reset(past, true), 200U);
   EXPECT_EQ(reset(far.value(), false), 403U);

@@ -44,12 +44,8 @@ RegionInfoPtr FindRegionById(const RegionTable& table, RegionId id) {
 std::vector<RegionInfoPtr> ScanRegions(const RegionTable& table, std::string_view start, std::string_view end,
                                        int32_t limit) {
   std::vector<RegionInfoPtr> found;
-  if (!end.empty() && end < start) {
-    return found;
-  }
   for (auto at = Holder(table, start); at != table.end(); ++at) {
-    const bool first = found.empty();
-    if (!first && !end.empty() && at->first >= end) {
+    if (!end.empty() && at->first >= end) {
       break;
     }
     found.push_back(at->second);

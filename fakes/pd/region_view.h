@@ -32,8 +32,8 @@ RegionInfoPtr FindRegion(const RegionTable& table, std::string_view key);
 /// The region immediately left of the one that holds `key`; null if there is none.
 RegionInfoPtr FindPrevRegion(const RegionTable& table, std::string_view key);
 RegionInfoPtr FindRegionById(const RegionTable& table, RegionId id);
-/// Regions that overlap [start, end), ascending; at most `limit`, 0 or less: all. start = end names one region, end before
-/// start none; an empty end is unbounded.
+/// From the region that holds `start` on those that start below `end`, ascending; at most `limit`, 0 or less: all. Thus
+/// start = end inside a region names that one. An empty end is unbounded.
 std::vector<RegionInfoPtr> ScanRegions(const RegionTable& table, std::string_view start, std::string_view end, int32_t limit);
 
 class RegionViews {

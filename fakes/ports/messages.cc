@@ -52,9 +52,13 @@ grpc::Status ToGrpc(const Status& status) {
     case kvjury::StatusCode::kUnavailable: return {StatusCode::UNAVAILABLE, status.message()};
     case kvjury::StatusCode::kDeadlineExceeded: return {StatusCode::DEADLINE_EXCEEDED, status.message()};
     case kvjury::StatusCode::kUnsupported: return {StatusCode::UNIMPLEMENTED, status.message()};
-    // PD gives this refusal, and no other, a code of its own.
-    case kvjury::StatusCode::kRejected:
-      return {status.message().starts_with("mismatch cluster id") ? StatusCode::FAILED_PRECONDITION : StatusCode::UNKNOWN, status.message()};
+    // PD and etcd give these refusals codes of their own.
+    case kvjury::StatusCode::kRejected: {
+      const std::string& said = status.message();
+      const bool precondition = said.starts_with("mismatch ") || said == "etcdserver: lease already exists";
+      const bool range = said.starts_with("etcdserver: mvcc: required revision") || said == "etcdserver: too large lease TTL";
+      return {precondition ? StatusCode::FAILED_PRECONDITION : range ? StatusCode::OUT_OF_RANGE : StatusCode::UNKNOWN, said};
+    }
     default: return {StatusCode::UNKNOWN, status.message()};
   }
 }

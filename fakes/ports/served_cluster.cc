@@ -117,26 +117,33 @@ class ServedCluster::Impl {
       RETURN_IF_ERROR(loaded.status());
       tls_ = *std::move(loaded);
     }
-    Endpoint* pd = AddEndpoint();
     // A port that somebody asked for and cannot have is no reason to make a folder.
     const bool port_is_given = options_.pd_port > 0;
-    RETURN_IF_ERROR(port_is_given ? Listen(pd, options_.pd_port, true) : Status::Ok());
+    Endpoint* first = AddEndpoint();
+    RETURN_IF_ERROR(port_is_given ? Listen(first, options_.pd_port, true) : Status::Ok());
     RETURN_IF_ERROR(OpenData());
     if (!port_is_given) {
       const int otherwise = options_.pd_port < 0 ? kPdPort : 0;
-      RETURN_IF_ERROR(Listen(pd, kept_.ports.pd.empty() ? otherwise : kept_.ports.pd.front(), true));
+      RETURN_IF_ERROR(Listen(first, kept_.ports.pd.empty() ? otherwise : kept_.ports.pd.front(), true));
     }
-    pd_addresses_.push_back(pd->listener->address());
+    pd_addresses_.push_back(first->listener->address());
+    for (uint32_t i = 1; i < options_.pd_members; ++i) {
+      RETURN_IF_ERROR(ListenAsMember(i));
+    }
     for (uint32_t i = 0; i < options_.stores; ++i) {
       RETURN_IF_ERROR(ListenAsStore(i));
     }
     RETURN_IF_ERROR(MakeCluster());
     RETURN_IF_ERROR(KeepPorts());
-    RETURN_IF_ERROR(Serve(pd, cluster_->pd_address(), &cluster_->pd().methods()));
     size_t i = 0;
+    for (const sim::Address& address : cluster_->pd().addresses()) {
+      RETURN_IF_ERROR(Serve(endpoints_[i].get(), address, &cluster_->pd().methods()));
+      ++i;
+    }
+    i = 0;
     for (const StoreId id : cluster_->store_ids()) {
       stores_[i].id = id.value();
-      RETURN_IF_ERROR(Serve(endpoints_[1 + i].get(), cluster_->store_address(id), &cluster_->methods(id)));
+      RETURN_IF_ERROR(Serve(endpoints_[options_.pd_members + i].get(), cluster_->store_address(id), &cluster_->methods(id)));
       ++i;
     }
     return Status::Ok();
@@ -156,25 +163,37 @@ class ServedCluster::Impl {
                                      std::to_string(options_.stores));
     }
     options_.stores = options_.stores > 0 ? options_.stores : kept > 0 ? kept : kStores;
+    const auto members = static_cast<uint32_t>(std::max<size_t>(kept_.ports.pd.size(), 1));
+    options_.pd_members = options_.pd_members > 0 ? options_.pd_members : members;
     return Status::Ok();
   }
 
-  // Where the store was before, if that is free; clients learn of another address from PD.
+  // Where `what` was before, if that is free; clients learn of another address from PD.
+  Status ListenAsBefore(const char* what, int port, const std::function<Status(int)>& listen_on) {
+    const Status listening = listen_on(port);
+    if (listening.ok() || port == 0) {
+      return listening;
+    }
+    if (options_.on_warning) {
+      options_.on_warning(std::string(what) + " cannot be where it was, " + listening.message() + "; it takes another port");
+    }
+    return listen_on(0);
+  }
+
+  // A further member of PD.
+  Status ListenAsMember(size_t index) {
+    const int before = index < kept_.ports.pd.size() ? kept_.ports.pd[index] : 0;
+    Endpoint* member = AddEndpoint();
+    RETURN_IF_ERROR(ListenAsBefore("a member of PD", before, [this, member](int port) { return Listen(member, port, true); }));
+    pd_addresses_.push_back(member->listener->address());
+    return Status::Ok();
+  }
+
   Status ListenAsStore(size_t index) {
     const ServedPorts::Store before = index < kept_.ports.stores.size() ? kept_.ports.stores[index] : ServedPorts::Store();
-    const auto listen = [this](int port, const std::function<Status(int)>& listen_on) {
-      const Status listening = listen_on(port);
-      if (listening.ok() || port == 0) {
-        return listening;
-      }
-      if (options_.on_warning) {
-        options_.on_warning("a store cannot be where it was, " + listening.message() + "; it takes another port");
-      }
-      return listen_on(0);
-    };
     Endpoint* store = AddEndpoint();
-    RETURN_IF_ERROR(listen(before.port, [this, store](int port) { return Listen(store, port, false); }));
-    RETURN_IF_ERROR(listen(before.status_port, [this, store](int port) { return ListenForStatus(store, port); }));
+    RETURN_IF_ERROR(ListenAsBefore("a store", before.port, [this, store](int port) { return Listen(store, port, false); }));
+    RETURN_IF_ERROR(ListenAsBefore("a store", before.status_port, [this, store](int port) { return ListenForStatus(store, port); }));
     stores_.push_back({0, store->listener->address(), store->status_listener->address()});
     return Status::Ok();
   }
@@ -185,8 +204,10 @@ class ServedCluster::Impl {
       return Status::Ok();
     }
     ServedPorts ports;
-    ports.pd.push_back(endpoints_.front()->listener->port());
-    for (size_t i = 1; i < endpoints_.size(); ++i) {
+    for (size_t i = 0; i < options_.pd_members; ++i) {
+      ports.pd.push_back(endpoints_[i]->listener->port());
+    }
+    for (size_t i = options_.pd_members; i < endpoints_.size(); ++i) {
       ports.stores.push_back({endpoints_[i]->listener->port(), endpoints_[i]->status_listener->port()});
     }
     kept_.WritePorts(ports);
@@ -199,6 +220,7 @@ class ServedCluster::Impl {
     options.durable = kept_.state.get();
     options.keep_collected = false;
     options.stores = options_.stores;
+    options.pd_members = options_.pd_members;
     options.clock_start_ms = WallClockMs();
     options.storages = &storages_;
     options.sst_codec = tikv::SstCodec::kRocksDb;

@@ -1,6 +1,6 @@
 // ServedCluster: PD and the stores of one simulated cluster behind real ports, for programs that nobody here wrote.
 //
-//   PD's port     gRPC (PD's and etcd's) and HTTP/1.1
+//   PD's ports    one for each member: gRPC (PD's and etcd's) and HTTP/1.1
 //   store i       one gRPC port, one status port (HTTP/1.1)
 // The same handlers as in the simulation; time follows the wall clock, processing takes what it takes, messages travel at the
 // speed of the loopback, and the fault plan of a case strikes outside calls by their labels (outside_calls.h).
@@ -29,8 +29,10 @@ namespace kvjury::ports {
 struct ServeOptions {
   /// Where all ports are.
   std::string host = "127.0.0.1";
-  /// 0: any free one. Negative: the one that the folder remembers, else 2379.
+  /// Of PD's first member. 0: any free one. Negative: the one that the folder remembers, else 2379.
   int pd_port = -1;
+  /// The second and further have free ports. 0: as many as the folder remembers, for a new cluster one.
+  uint32_t pd_members = 0;
   /// 0: as many as the folder holds, for a new cluster three.
   uint32_t stores = 0;
   /// The folder of the state, made if it is not there; empty: in memory alone.

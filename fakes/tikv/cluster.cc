@@ -29,11 +29,17 @@ Cluster::Cluster(sim::World* world, ClusterOptions options)
       options_(std::move(options)),
       component_(world->log().Component(options_.name.empty() ? "cluster" : options_.name + "/cluster")),
       timers_(&world->scheduler()),
-      pd_(world, pd::PdOptions{options_.name, options_.cluster_id, options_.clock_start_ms, options_.pd_client_urls}) {
+      pd_(world, pd::PdOptions{.cluster = options_.name,
+                               .cluster_id = options_.cluster_id,
+                               .clock_start_ms = options_.clock_start_ms,
+                               .client_urls = options_.pd_client_urls,
+                               .members = options_.pd_members}) {
   CHECK_GT(options_.stores, 0U);
   const SavedCluster saved = options_.durable == nullptr ? SavedCluster() : *ReadSavedCluster(options_.durable);
   pd_.SetPlacement(this);
-  world_->fabric().Listen(pd_.address(), &pd_.methods());
+  for (const sim::Address& address : pd_.addresses()) {
+    world_->fabric().Listen(address, &pd_.methods());
+  }
   if (!saved.stores.empty()) {
     const Status restored = pd_.RestoreState(saved.pd);
     CHECK(restored.ok()) << restored;
@@ -156,7 +162,10 @@ StoreId Cluster::StoreAt(const sim::Address& address) const {
   return StoreId();
 }
 
-bool Cluster::Owns(const sim::Address& address) const { return address == pd_.address() || StoreAt(address).valid(); }
+bool Cluster::Owns(const sim::Address& address) const {
+  const std::vector<sim::Address> members = pd_.addresses();
+  return std::find(members.begin(), members.end(), address) != members.end() || StoreAt(address).valid();
+}
 
 Cluster::Store& Cluster::At(StoreId store) {
   const auto found = stores_.find(store);

@@ -42,6 +42,7 @@ struct ClusterOptions {
   /// Prefix of all addresses; may be empty.
   std::string name;
   uint32_t stores = 3;
+  uint32_t pd_members = 1;
   int64_t clock_start_ms = 0;
   uint64_t cluster_id = 0;
   /// Object storages that backups are written to and read from; shared by all clusters of a world.
@@ -160,6 +161,7 @@ class Cluster : private RaftHost, private pd::Placement {
   [[nodiscard]] const RegionMap& regions() const { return *regions_; }
   RaftGroups& raft() { return *raft_; }
   [[nodiscard]] std::vector<StoreId> store_ids() const;
+  /// Of PD's first member.
   [[nodiscard]] sim::Address pd_address() const { return pd_.address(); }
   [[nodiscard]] sim::Address store_address(StoreId store) const { return StoreAddressOf(store); }
   /// What the store answers to.

@@ -162,6 +162,7 @@ bool Cluster::KillStore(StoreId id, Micros down_us) {
   store.paused_until_us = 0;
   world_->fabric().SetDown(StoreAddressOf(id), true);
   raft_->StoreDied(id);
+  pd_.StoreDied(id);
   if (down_us > 0) {
     const uint64_t run = store.runs;
     timers_.After(down_us, "return", [this, id, run]() {
@@ -184,6 +185,7 @@ bool Cluster::ReviveStore(StoreId id) {
   store.run = std::make_shared<StoreRun>(&world_->scheduler());
   world_->fabric().SetDown(StoreAddressOf(id), false);
   raft_->StoreReturned(id);
+  pd_.StoreReturned(id);
   return true;
 }
 

@@ -120,7 +120,7 @@ class BackupRun {
   Task<void> ReleaseGc() {
     pdpb::UpdateServiceGCSafePointRequest request;
     request.set_service_id(kServiceId);
-    auto ask = calls_.Call(pd::kUpdateServiceGcSafePoint, host_.pd, std::move(request),
+    auto ask = calls_.Call(pd::kUpdateServiceGcSafePoint, calls_.PdLeader(), std::move(request),
                            calls_.labels()->Numbered("release-gc"));
     const auto answer = co_await std::move(ask);
     Log("release gc", answer.ok() ? 1 : 0);

@@ -137,12 +137,12 @@ class RestoreRun {
       pdhttp::ResetTsRequest request;
       request.set_tso(std::to_string(highest.value() + 1));
       request.set_force_use_larger(true);
-      auto reset = calls_.Call(pd::kResetTs, host_.pd, std::move(request), calls_.labels()->Numbered("reset-ts"));
+      auto reset = calls_.Call(pd::kResetTs, calls_.PdLeader(), std::move(request), calls_.labels()->Numbered("reset-ts"));
       const Answer<pdhttp::ResetTsResponse> answer = co_await std::move(reset);
       if (answer.ok() && (*answer)->status() == 200) {
         continue;
       }
-      auto pause = calls_.Pause(answer.ok() ? Status::Unavailable("PD refuses reset-ts: " + (*answer)->body()) : answer.error());
+      auto pause = calls_.PauseForPd(answer.ok() ? Status::Unavailable("PD refuses reset-ts: " + (*answer)->body()) : answer.error());
       CO_RETURN_IF_ERROR(co_await std::move(pause));
     }
   }
@@ -295,7 +295,7 @@ class RestoreRun {
     for (const RegionRoute& route : routes) {
       request.add_regions_id(route.region.id());
     }
-    auto call = calls_.Call(pd::kScatterRegion, host_.pd, std::move(request), calls_.labels()->Numbered("scatter"));
+    auto call = calls_.Call(pd::kScatterRegion, calls_.PdLeader(), std::move(request), calls_.labels()->Numbered("scatter"));
     const Answer<pdpb::ScatterRegionResponse> answer = co_await std::move(call);
     Log("scatter", answer.ok() ? (*answer)->finished_percentage() : 0);
   }

@@ -73,6 +73,16 @@ sim::Task<Result<uint64_t>> RegionCalls::ClusterId() {
   co_return co_await std::move(ask);
 }
 
+sim::Task<Status> RegionCalls::PauseForPd(Status reason) {
+  auto pause = Pause(std::move(reason));
+  CO_RETURN_IF_ERROR(co_await std::move(pause));
+  client::Services services = host_.client->services();
+  client::Backoffer backoff(services.messenger, labels_, client::kReadBudgetUs);
+  auto follow = services.pd->FollowLeader(&backoff);
+  co_await std::move(follow);
+  co_return Status::Ok();
+}
+
 sim::Task<Status> RegionCalls::Pause(Status reason) {
   CHECK(!reason.ok());
   if (IsFinal(reason)) {

@@ -62,12 +62,12 @@ class RegionCalls {
     request.mutable_header()->set_cluster_id(cluster_id);
     for (;;) {
       sim::Label label = labels_->Keyed(piece, key);
-      auto call = Call(method, host_.pd, request, std::move(label));
+      auto call = Call(method, PdLeader(), request, std::move(label));
       Result<std::shared_ptr<const Response>> answer = co_await std::move(call);
       if (answer.ok()) {
         co_return answer;
       }
-      auto pause = Pause(answer.error());
+      auto pause = PauseForPd(answer.error());
       CO_RETURN_IF_ERROR(co_await std::move(pause));
     }
   }
@@ -75,6 +75,10 @@ class RegionCalls {
   /// Waits before another try. Errors: `reason` itself when it is final; kDeadlineExceeded with `reason` when the time is used
   /// up. Suspends.
   sim::Task<Status> Pause(Status reason);
+  /// The same after a call to PD, whose leader is then looked up again.
+  sim::Task<Status> PauseForPd(Status reason);
+  /// Whom to ask.
+  [[nodiscard]] const sim::Address& PdLeader() { return host_.client->services().pd->leader(); }
   [[nodiscard]] uint64_t pauses() const { return pauses_; }
 
   [[nodiscard]] const ToolHost& host() const { return host_; }

@@ -21,8 +21,6 @@ struct ToolHost {
   client::Client* client = nullptr;
   /// For the tool's own requests; from the same address as the client.
   sim::Channel* channel = nullptr;
-  /// PD of the cluster.
-  sim::Address pd;
   /// Where the files are, as this process sees them and as the stores are told. The same place.
   objects::ObjectStore* objects = nullptr;
   ::backup::StorageBackend storage;

@@ -50,7 +50,6 @@ struct ToolBench {
     host.world = &world;
     host.client = is_source ? &source_client : &target_client;
     host.channel = world.fabric().ChannelFrom("tool");
-    host.pd = is_source ? source.pd_address() : target.pd_address();
     host.storage = objects::LocalStorage(folder);
     host.objects = storages.Open(host.storage).value();
     host.label = sim::Label(label);

@@ -60,6 +60,8 @@ class ServeVerb : public Verb {
     CLI::App* verb = program->add_subcommand("serve", "A simulated PD and TiKV on real ports, for juicefs, br and other clients");
     verb->add_option("--listen", options_.host, "The address of all ports")->capture_default_str();
     verb->add_option("--pd-port", options_.pd_port, "PD's port, 2379 if not given; 0: any free one")->check(CLI::Range(0, 65535));
+    verb->add_option("--pd-members", options_.pd_members, "Members of PD, 1 if not given; all but the first have free ports")
+        ->check(CLI::Range(1, 9));
     verb->add_option("--stores", options_.stores, "Stores, 3 if not given")->check(CLI::Range(1, 64));
     verb->add_option("--regions", options_.regions, "Cut into about so many regions more than a fresh cluster has")
         ->check(CLI::Range(1, 100'000));

@@ -6,9 +6,16 @@ namespace {
 
 constexpr Micros kRecentUs = 2'000'000;
 
-// An error that waiting does not cure.
+// An error that waiting does not cure. The refusal of a timestamp by a member that does not lead has no code of its own.
 bool IsFinal(const Status& status) {
-  return status.code() != StatusCode::kUnavailable && status.code() != StatusCode::kDeadlineExceeded;
+  return status.code() != StatusCode::kUnavailable && status.code() != StatusCode::kDeadlineExceeded &&
+         status.message().find("is not leader") == std::string::npos;
+}
+
+// "http://127.0.0.1:2379" is dialled as "127.0.0.1:2379".
+sim::Address DialledAs(const std::string& url) {
+  const size_t scheme = url.find("://");
+  return scheme == std::string::npos ? url : url.substr(scheme + 3);
 }
 
 }  // namespace
@@ -39,6 +46,34 @@ sim::Task<Result<std::shared_ptr<const Response>>> PdClient::Ask(sim::UnaryMetho
     }
     auto wait = backoff->Wait(BackoffKind::kPdRpc, "PD: " + reason);
     CO_RETURN_IF_ERROR(co_await std::move(wait));
+    auto follow = FollowLeader(backoff);
+    co_await std::move(follow);
+  }
+}
+
+void PdClient::Learn(const pdpb::GetMembersResponse& response) {
+  members_.clear();
+  for (const pdpb::Member& member : response.members()) {
+    if (member.client_urls_size() > 0) {
+      members_.push_back(DialledAs(member.client_urls(0)));
+    }
+  }
+  if (members_.size() > 1 && response.leader().client_urls_size() > 0) {
+    address_ = DialledAs(response.leader().client_urls(0));
+  }
+}
+
+sim::Task<void> PdClient::FollowLeader(Backoffer* backoff) {
+  if (members_.size() < 2) {
+    co_return;
+  }
+  const sim::Address asked = members_[next_member_++ % members_.size()];
+  auto message = std::make_shared<const pdpb::GetMembersRequest>();
+  sim::Label label = backoff->labels()->Keyed("members", Bytes());
+  auto call = messenger_->Call(pd::kGetMembers, asked, message, std::move(label), messenger_->options().pd_timeout_us);
+  const Result<std::shared_ptr<const pdpb::GetMembersResponse>> response = co_await std::move(call);
+  if (response.ok() && (*response)->header().cluster_id() == cluster_id_) {
+    Learn(**response);
   }
 }
 
@@ -53,6 +88,7 @@ sim::Task<Result<uint64_t>> PdClient::ClusterId(Backoffer* backoff) {
       co_return Status::Rejected("PD names no cluster");
     }
     cluster_id_ = (*response)->header().cluster_id();
+    Learn(**response);
   }
   co_return cluster_id_;
 }

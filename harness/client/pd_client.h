@@ -1,11 +1,13 @@
 // PdClient: what a transactional client asks of PD: its cluster, timestamps, regions and stores.
 //
-// Each call is tried again with back-off while PD does not answer. One timestamp a call.
-// Not modelled: several PD members (the address is the leader's), batching of timestamps, the watch for a new leader.
+// Each call is tried again with back-off while PD does not answer; with several members it goes to their leader, who is
+// looked up again, member by member, whenever a call failed. One timestamp a call.
+// Not modelled: batching of timestamps, the regular look for a new leader.
 // Source: pdpb.PD of TiKV 8.5; client-go v2.0.7.
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "fakes/pd/methods.h"
 #include "harness/client/backoff.h"
@@ -31,6 +33,11 @@ class PdClient {
   /// Errors: kNotFound for a store that is gone; as GetTimestamp. Suspends.
   sim::Task<Result<metapb::Store>> GetStore(StoreId store, Backoffer* backoff);
 
+  /// Whom to ask: the leader as far as is known.
+  [[nodiscard]] const sim::Address& leader() const { return address_; }
+  /// After a failed call: asks the next of several members who leads. May suspend.
+  sim::Task<void> FollowLeader(Backoffer* backoff);
+
   /// The cluster's id, asked once. Errors as GetTimestamp. May suspend.
   sim::Task<Result<uint64_t>> ClusterId(Backoffer* backoff);
 
@@ -38,9 +45,13 @@ class PdClient {
   template <class Request, class Response>
   sim::Task<Result<std::shared_ptr<const Response>>> Ask(sim::UnaryMethod<Request, Response> method, std::string piece,
                                                          Bytes key_for_label, Request request, Backoffer* backoff);
-
+  /// Remembers the members and, if there are several, turns to the leader that they name.
+  void Learn(const pdpb::GetMembersResponse& response);
   Messenger* messenger_;
+  /// Whom the next call goes to.
   sim::Address address_;
+  std::vector<sim::Address> members_;
+  size_t next_member_ = 0;
   uint64_t cluster_id_ = 0;
   Timestamp newest_;
   Micros newest_at_us_ = 0;

@@ -80,6 +80,7 @@ tikv::ClusterOptions MakeOptions(objects::Storages* storages) {
   tikv::ClusterOptions options;
   options.clock_start_ms = kClockMs;
   options.cluster_id = 7;
+  options.pd_members = 3;
   options.storages = storages;
   return options;
 }

@@ -77,13 +77,11 @@ sim::Task<void> Proof::Play() {
   co_await stage_->world().fabric().Join();
 }
 
-backup::ToolHost Proof::HostOf(const std::string& name, uint64_t attempt, client::Client* client,
-                               tikv::Cluster* cluster) {
+backup::ToolHost Proof::HostOf(const std::string& name, uint64_t attempt, client::Client* client) {
   backup::ToolHost host;
   host.world = &stage_->world();
   host.client = client;
   host.channel = stage_->world().fabric().ChannelFrom(name);
-  host.pd = cluster->pd_address();
   host.objects = storage();
   host.storage = objects::LocalStorage(StoragePath());
   host.label = sim::Label(attempt == 1 ? name : name + "-" + std::to_string(attempt));
@@ -99,7 +97,7 @@ sim::Task<void> Proof::BackUp() {
     }
     backup::BackupOptions options;
     options.compression = CompressionOf(stage_->spec().tool().compression());
-    auto run = backup::RunReferenceBackup(HostOf("backup", attempts_, &backup_client_, &stage_->source()), options);
+    auto run = backup::RunReferenceBackup(HostOf("backup", attempts_, &backup_client_), options);
     backup_ = co_await std::move(run);
     if (backup_->success) {
       co_return;
@@ -114,7 +112,7 @@ sim::Task<void> Proof::Restore() {
       stage_->Heal();
       ++retries_of_restore_;
     }
-    auto run = backup::RunReferenceRestore(HostOf("restore", attempt, &restore_client_, &stage_->target()),
+    auto run = backup::RunReferenceRestore(HostOf("restore", attempt, &restore_client_),
                                            backup::RestoreOptions());
     restore_ = co_await std::move(run);
     if (restore_->success) {

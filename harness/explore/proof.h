@@ -40,7 +40,7 @@ class Proof {
   [[nodiscard]] objects::ObjectStore* storage();
 
  private:
-  backup::ToolHost HostOf(const std::string& name, uint64_t attempt, client::Client* client, tikv::Cluster* cluster);
+  backup::ToolHost HostOf(const std::string& name, uint64_t attempt, client::Client* client);
   sim::Task<void> BackUp();
   sim::Task<void> Restore();
   void ForgeFiles();
