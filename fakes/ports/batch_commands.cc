@@ -12,6 +12,7 @@ namespace {
 namespace protobuf = google::protobuf;
 
 constexpr Micros kTimeoutUs = 60'000'000;
+constexpr uint64_t kEmptyDelayMsMax = 60'000;
 
 // By field number of a command: the path of its unary call.
 std::map<int, std::string> CommandPaths() {
@@ -40,8 +41,9 @@ class Answers {
     const protobuf::FieldDescriptor* descriptor = message != nullptr ? response->GetDescriptor()->FindFieldByNumber(field) : nullptr;
     if (descriptor != nullptr) {
       response->GetReflection()->MutableMessage(response, descriptor)->CopyFrom(*message);
-    } else {
-      response->mutable_empty();
+    }  // else no command is set, which clients take for an unknown one
+    if (response->has_gethealthfeedback()) {
+      *batch_.mutable_health_feedback() = response->gethealthfeedback().health_feedback();
     }
     batch_.add_request_ids(id);
   }
@@ -85,6 +87,16 @@ void Answer(const StreamPtr& stream, const Exchange::Ptr& exchange, uint64_t id,
   stream->EndIfDone(exchange);
 }
 
+// The one command that is no method: an echo, later if asked for.
+void AnswerEmpty(const StreamPtr& stream, const Exchange::Ptr& exchange, uint64_t id, const tikvpb::BatchCommandsEmptyRequest& request) {
+  auto response = std::make_shared<tikvpb::BatchCommandsEmptyResponse>();
+  response->set_test_id(request.test_id());
+  const Micros delay_us = static_cast<Micros>(std::min<uint64_t>(request.delay_time(), kEmptyDelayMsMax)) * 1000;
+  stream->calls->live()->world().scheduler().After(delay_us, id, [stream, exchange, id, response]() {
+    Answer(stream, exchange, id, tikvpb::BatchCommandsRequest::Request::kEmpty, Result<sim::MessagePtr>(sim::MessagePtr(response)));
+  });
+}
+
 void Dispatch(const StreamPtr& stream, const Exchange::Ptr& exchange,
               const std::shared_ptr<const tikvpb::BatchCommandsRequest>& batch) {
   static const std::map<int, std::string> paths = CommandPaths();
@@ -95,6 +107,10 @@ void Dispatch(const StreamPtr& stream, const Exchange::Ptr& exchange,
     const int field = request.cmd_case();
     const auto path = paths.find(field);
     ++stream->running;
+    if (request.has_empty()) {
+      AnswerEmpty(stream, exchange, id, request.empty());
+      continue;
+    }
     if (path == paths.end() || !stream->calls->Serves(path->second)) {
       Answer(stream, exchange, id, field, Result<sim::MessagePtr>(Status::Unsupported("no such command")));
       continue;

@@ -69,8 +69,6 @@ void Cluster::MakeStores(const SavedCluster& saved) {
     const sim::Address address = StoreAddressOf(store.id);
     store.component = world_->log().Component(address);
     store.run = std::make_shared<StoreRun>(&world_->scheduler());
-    store.service = std::make_unique<StoreService>(this, store.id);
-    world_->fabric().Listen(address, &store.service->methods());
     metapb::Store meta;
     meta.set_id(store.id.value());
     meta.set_address(address);
@@ -86,6 +84,8 @@ void Cluster::MakeStores(const SavedCluster& saved) {
     meta.set_node_state(metapb::Serving);
     meta.set_start_timestamp(options_.clock_start_ms / 1000);
     pd_.PutStore(meta);
+    store.service = std::make_unique<StoreService>(this, meta);
+    world_->fabric().Listen(address, &store.service->methods());
     stores_.emplace(store.id, std::move(store));
   }
 }
@@ -232,6 +232,20 @@ std::optional<errorpb::Error> Cluster::ProposalError(ProposalEnd end, StoreId st
 }
 
 bool Cluster::MaxTsSynced(RegionId region) const { return max_ts_unsynced_.count(region) == 0; }
+
+DeadlockDetector* Cluster::Deadlocks() {
+  const RegionId first = regions_->FindByKey("")->id;
+  const StoreId leader = raft_->Leader(first);
+  if (!leader.valid()) {
+    return nullptr;
+  }
+  StoreMemory& memory = At(leader).run->memory;
+  if (memory.deadlocks_term != raft_->Term(first)) {
+    memory.deadlocks.Clear();
+    memory.deadlocks_term = raft_->Term(first);
+  }
+  return &memory.deadlocks;
+}
 
 sim::Task<bool> Cluster::Work(StoreId store, StoreRunPtr run, Micros us, uint64_t order) {
   if (!options_.instant) {

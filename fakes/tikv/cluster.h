@@ -2,7 +2,7 @@
 //
 // A world may hold several (a source and a target); their addresses begin with the cluster's name. The engine is the state
 // of the whole cluster: a region's replicas are positions in it (raft.h), a store keeps only what dies with it: max_ts,
-// memory locks, latches, its import folder.
+// memory locks, latches, lock waits, its import folder.
 // Modelled: regions and leaders, heartbeats to PD with a delay, the synchronisation of max_ts after a leader change, stores that
 // die, return and pause, GC driven by PD's safe point every ten virtual seconds, what the judge may know (the oracle).
 // Not modelled: disks, balancing by itself, changes of peers. Every store holds a peer of every region.
@@ -24,9 +24,11 @@
 #include "fakes/sim/timers.h"
 #include "fakes/sim/world.h"
 #include "fakes/tikv/concurrency.h"
+#include "fakes/tikv/deadlocks.h"
 #include "fakes/tikv/durable.h"
 #include "fakes/tikv/engine.h"
 #include "fakes/tikv/latches.h"
+#include "fakes/tikv/lock_waits.h"
 #include "fakes/tikv/raft.h"
 #include "fakes/tikv/region.h"
 #include "fakes/tikv/sst_file.h"
@@ -96,13 +98,18 @@ Result<SavedCluster> ReadSavedCluster(DurableState* durable);
 /// What a store has in memory or in its import folder: gone when it dies.
 struct StoreMemory {
   explicit StoreMemory(sim::Scheduler* scheduler)
-      : latches(std::make_shared<Latches>(scheduler)), import_changed(scheduler) {}
+      : latches(std::make_shared<Latches>(scheduler)), lock_waits(std::make_shared<LockWaits>(scheduler)),
+        import_changed(scheduler) {}
   struct ImportFile {
     import_sstpb::SSTMeta meta;
     std::vector<SstEntry> entries;  // keys without the data prefix
   };
   ConcurrencyManager concurrency;
   std::shared_ptr<Latches> latches;
+  std::shared_ptr<LockWaits> lock_waits;
+  /// Of use while the store leads the first region in the given term: see Cluster::Deadlocks.
+  DeadlockDetector deadlocks;
+  uint64_t deadlocks_term = 0;
   /// By file name.
   std::map<std::string, ImportFile> import_files;
   std::set<std::string> downloading;
@@ -185,6 +192,9 @@ class Cluster : private RaftHost, private pd::Placement {
                                                             const kvrpcpb::Context& context) const;
   /// Whether the leader of `region` has raised its max_ts since it began to lead.
   [[nodiscard]] bool MaxTsSynced(RegionId region) const;
+  /// The one of the whole cluster, kept by the leader of the first region and empty whenever another one begins to lead; null
+  /// while nobody does.
+  DeadlockDetector* Deadlocks();
   /// Takes `us` of the store's time, longer while it is paused. False if that run of the store ended meanwhile. Suspends.
   sim::Task<bool> Work(StoreId store, StoreRunPtr run, Micros us, uint64_t order);
   /// Proposes on the region's leader and carries out a planned drop at `label`. Suspends.

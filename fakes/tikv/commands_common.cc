@@ -152,6 +152,12 @@ kvrpcpb::KeyError WriteConflictError(std::string_view key, Timestamp start_ts, c
   return error;
 }
 
+kvrpcpb::KeyError AlreadyExistError(std::string_view key) {
+  kvrpcpb::KeyError error;
+  error.mutable_already_exist()->set_key(UserKey(key));
+  return error;
+}
+
 kvrpcpb::KeyError AbortError(const std::string& text) {
   kvrpcpb::KeyError error;
   error.set_abort(text);
@@ -230,6 +236,7 @@ Bytes UserKey(std::string_view key) {
 }
 
 std::vector<Bytes> KeysOf(const kvrpcpb::PrewriteRequest& request) { return EncodeMutationKeys(request.mutations()); }
+std::vector<Bytes> KeysOf(const kvrpcpb::FlushRequest& request) { return EncodeMutationKeys(request.mutations()); }
 std::vector<Bytes> KeysOf(const kvrpcpb::CommitRequest& request) { return EncodeAll(request.keys()); }
 std::vector<Bytes> KeysOf(const kvrpcpb::CleanupRequest& request) { return {EncodeKey(request.key())}; }
 std::vector<Bytes> KeysOf(const kvrpcpb::BatchRollbackRequest& request) { return EncodeAll(request.keys()); }

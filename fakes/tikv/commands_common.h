@@ -62,6 +62,7 @@ kvrpcpb::LockInfo DescribeLock(std::string_view key, const LockRecord& lock);
 kvrpcpb::KeyError LockedError(std::string_view key, const LockRecord& lock);
 kvrpcpb::KeyError WriteConflictError(std::string_view key, Timestamp start_ts, const CommittedWrite& conflict,
                                      std::string_view primary, kvrpcpb::WriteConflict::Reason reason);
+kvrpcpb::KeyError AlreadyExistError(std::string_view key);
 kvrpcpb::KeyError AbortError(const std::string& text);
 /// Error(Txn(Error(Mvcc(Error(INNER)))))
 kvrpcpb::KeyError MvccAbortError(const std::string& inner);
@@ -89,6 +90,7 @@ Bytes UserKey(std::string_view key);
 // without keys, PessimisticRollback without keys) latch what they find: see the keys of the batch they
 // return.
 std::vector<Bytes> KeysOf(const kvrpcpb::PrewriteRequest& request);
+std::vector<Bytes> KeysOf(const kvrpcpb::FlushRequest& request);
 std::vector<Bytes> KeysOf(const kvrpcpb::CommitRequest& request);
 std::vector<Bytes> KeysOf(const kvrpcpb::CleanupRequest& request);
 std::vector<Bytes> KeysOf(const kvrpcpb::BatchRollbackRequest& request);

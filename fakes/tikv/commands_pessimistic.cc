@@ -26,6 +26,11 @@ class PessimisticLockCommand {
         allows_conflict_(request.wake_up_mode() == kvrpcpb::WakeUpModeForceLock) {}
 
   CommandResult<kvrpcpb::PessimisticLockResponse> Run() {
+    if (allows_conflict_ && request_.mutations_size() > 1) {
+      return FailWith(AbortError(
+          "Error(Txn(Error(Other(\"[src/storage/txn/commands/acquire_pessimistic_lock.rs:84]: multiple keys in a single request "
+          "with allowed_lock_with_conflict set is not allowed\"))))"));
+    }
     for (const kvrpcpb::Mutation& mutation : request_.mutations()) {
       const Bytes key = EncodeKey(mutation.key());
       KeyResult key_result;
@@ -35,12 +40,7 @@ class PessimisticLockCommand {
         key_result = LockKey(key, mutation.assertion() == kvrpcpb::NotExist);
       }
       if (key_result.error.has_value()) {
-        CommandResult<kvrpcpb::PessimisticLockResponse> failed;
-        *failed.response.add_errors() = std::move(*key_result.error);
-        if (allows_conflict_) {
-          failed.response.add_results()->set_type(kvrpcpb::LockResultFailed);
-        }
-        return failed;
+        return FailWith(std::move(*key_result.error));
       }
       Answer(std::move(key_result));
     }
@@ -48,6 +48,16 @@ class PessimisticLockCommand {
   }
 
  private:
+  // A key that is locked is a result of its own where conflicts are allowed; other errors are those of the command.
+  [[nodiscard]] CommandResult<kvrpcpb::PessimisticLockResponse> FailWith(kvrpcpb::KeyError error) const {
+    CommandResult<kvrpcpb::PessimisticLockResponse> failed;
+    if (allows_conflict_ && error.has_locked()) {
+      failed.response.add_results()->set_type(kvrpcpb::LockResultFailed);
+    }
+    *failed.response.add_errors() = std::move(error);
+    return failed;
+  }
+
   KeyResult LockKey(const Bytes& key, bool must_not_exist) {
     if (request_.lock_only_if_exists() && !request_.return_values()) {
       return Failed(MvccAbortError("LockIfExistsFailed { start_ts: TimeStamp(" + std::to_string(start_ts_.value()) +
@@ -58,7 +68,7 @@ class PessimisticLockCommand {
     }
     const std::optional<LockRecord> lock = reader_.LoadLock(key);
     if (lock.has_value()) {
-      return CheckLock(key, *lock);
+      return CheckLock(key, *lock, must_not_exist);
     }
     return LockFreeKey(key, must_not_exist);
   }
@@ -69,7 +79,7 @@ class PessimisticLockCommand {
     return result;
   }
 
-  KeyResult CheckLock(const Bytes& key, const LockRecord& lock) {
+  KeyResult CheckLock(const Bytes& key, const LockRecord& lock, bool must_not_exist) {
     if (lock.start_ts != start_ts_) {
       return Failed(LockedError(key, lock));
     }
@@ -81,6 +91,12 @@ class PessimisticLockCommand {
     if (allows_conflict_ && for_update_ts < lock.for_update_ts) {
       for_update_ts = lock.for_update_ts;
       result.locked_with_conflict_ts = for_update_ts;
+    }
+    if (must_not_exist) {
+      if (std::optional<CommittedWrite> found = reader_.FindVisiblePut(key, for_update_ts)) {
+        const bool is_newer = found->commit_ts > Timestamp(request_.for_update_ts());
+        return Failed(is_newer ? Conflict(key, *found) : AlreadyExistError(key));
+      }
     }
     LoadValue(key, for_update_ts, result.locked_with_conflict_ts.valid(), &result);
     if (for_update_ts > lock.for_update_ts) {
@@ -101,8 +117,7 @@ class PessimisticLockCommand {
     if (newest.has_value()) {
       if (newest->commit_ts > for_update_ts) {
         if (!allows_conflict_) {
-          return Failed(WriteConflictError(key, start_ts_, *newest, request_.primary_lock(),
-                                           kvrpcpb::WriteConflict::PessimisticRetry));
+          return Failed(Conflict(key, *newest));
         }
         for_update_ts = newest->commit_ts;
         result.locked_with_conflict_ts = for_update_ts;
@@ -111,18 +126,21 @@ class PessimisticLockCommand {
         return Failed(MvccAbortError("PessimisticLockRolledBack { start_ts: TimeStamp(" +
                                      std::to_string(start_ts_.value()) + "), key: " + RustBytes(UserKey(key)) + " }"));
       }
-      if (must_not_exist && !result.locked_with_conflict_ts.valid() &&
-          reader_.FindVisiblePut(key, Timestamp::Max()).has_value()) {
-        kvrpcpb::KeyError error;
-        error.mutable_already_exist()->set_key(UserKey(key));
-        return Failed(std::move(error));
+      if (must_not_exist && reader_.FindVisiblePut(key, Timestamp::Max()).has_value()) {
+        return Failed(result.locked_with_conflict_ts.valid() ? Conflict(key, *newest) : AlreadyExistError(key));
       }
     }
     LoadValue(key, for_update_ts, result.locked_with_conflict_ts.valid(), &result);
     if (!request_.lock_only_if_exists() || result.value.has_value()) {
       PutLock(key, for_update_ts, newest, result.locked_with_conflict_ts.valid());
+    } else if (result.locked_with_conflict_ts.valid()) {
+      return Failed(Conflict(key, *newest));
     }
     return result;
+  }
+
+  [[nodiscard]] kvrpcpb::KeyError Conflict(const Bytes& key, const CommittedWrite& newest) const {
+    return WriteConflictError(key, start_ts_, newest, request_.primary_lock(), kvrpcpb::WriteConflict::PessimisticRetry);
   }
 
   bool IsRolledBack(const Bytes& key) const {

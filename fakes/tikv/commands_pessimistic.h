@@ -1,8 +1,8 @@
 // KvPessimisticLock and KVPessimisticRollback.
 //
-// Locking never waits here: a foreign lock is answered at once; the service may wait until another command's
-// `released` names the key and ask again. Not modelled: TiKV's in-memory pessimistic locks (invisible to
-// clients), deadlock detection, shared locks. Source: TiKV 8.5, storage/txn/actions/acquire_pessimistic_lock.
+// Locking never waits here: a foreign lock is answered at once; the service waits (pessimistic_service.h). Not modelled:
+// TiKV's in-memory pessimistic locks (invisible to clients), shared locks.
+// Source: TiKV 8.5.0, storage/txn/actions/acquire_pessimistic_lock.
 #pragma once
 
 #include "fakes/tikv/commands_common.h"

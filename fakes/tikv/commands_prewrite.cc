@@ -21,6 +21,7 @@ struct PendingLock {
   const Bytes* value = nullptr;  // of the request
   bool has_long_value = false;
   bool replaces_pessimistic = false;
+  bool replaces_flushed = false;
 };
 
 /// What became of one mutation.
@@ -46,9 +47,10 @@ Outcome Fail(Outcome::Kind kind, kvrpcpb::KeyError error, bool may_be_committed)
 
 class PrewriteCommand {
  public:
-  PrewriteCommand(const Snapshot& snapshot, ConcurrencyManager* concurrency, const Request& request)
-      : reader_(snapshot), concurrency_(concurrency), request_(request), start_ts_(request.start_version()),
-        for_update_ts_(request.for_update_ts()), is_pessimistic_(request.for_update_ts() != 0) {
+  PrewriteCommand(const Snapshot& snapshot, ConcurrencyManager* concurrency, const Request& request, uint64_t generation)
+      : reader_(snapshot), concurrency_(concurrency), request_(request), generation_(generation),
+        start_ts_(request.start_version()), for_update_ts_(request.for_update_ts()),
+        is_pessimistic_(request.for_update_ts() != 0) {
     for (const auto& constraint : request.for_update_ts_constraints()) {
       expected_for_update_ts_[constraint.index()] = Timestamp(constraint.expected_for_update_ts());
     }
@@ -154,7 +156,7 @@ class PrewriteCommand {
     bool is_amended = false;
     const std::optional<LockRecord> lock = reader_.LoadLock(key);
     if (lock.has_value()) {
-      std::optional<Outcome> decided = CheckLock(key, index, *lock, &pending);
+      std::optional<Outcome> decided = CheckLock(key, index, *lock, must_not_exist, &pending);
       if (decided.has_value()) {
         return std::move(*decided);
       }
@@ -173,7 +175,8 @@ class PrewriteCommand {
         return std::move(*conflict);
       }
     }
-    if (!is_amended) {
+    // Of a key that is flushed again only the first assertion counts.
+    if (!is_amended && !pending.replaces_flushed) {
       std::optional<Outcome> failed = CheckAssertion(key, index, must_not_exist, &versions);
       if (failed.has_value()) {
         return std::move(*failed);
@@ -208,11 +211,13 @@ class PrewriteCommand {
     lock.txn_size = request_.txn_size();
     lock.min_commit_ts = Timestamp(request_.min_commit_ts());
     lock.txn_source = request_.context().txn_source();
+    lock.generation = generation_;
     return lock;
   }
 
   // A lock is on the key: an answer, or nothing if it is the pessimistic lock that this prewrite replaces.
-  std::optional<Outcome> CheckLock(const Bytes& key, int index, const LockRecord& lock, PendingLock* pending) {
+  std::optional<Outcome> CheckLock(const Bytes& key, int index, const LockRecord& lock, bool must_not_exist,
+                                   PendingLock* pending) {
     if (lock.start_ts != start_ts_) {
       if (is_pessimistic_ && ActionOf(index) == Request::DO_PESSIMISTIC_CHECK) {
         return Fail(Outcome::Kind::kFatal, PessimisticLockNotFoundError(key, start_ts_, "LockTsMismatch"), true);
@@ -224,10 +229,7 @@ class PrewriteCommand {
       return Fail(Outcome::Kind::kLocked, std::move(error), true);
     }
     if (lock.type != LockType::kPessimistic) {
-      Outcome repeated;
-      repeated.is_final = true;
-      repeated.min_commit_ts = lock.use_async_commit ? lock.min_commit_ts : Timestamp();
-      return repeated;
+      return CheckOwnLock(key, lock, must_not_exist, pending);
     }
     if (!is_pessimistic_) {
       return Fail(Outcome::Kind::kFatal, LockTypeNotMatchError(key, start_ts_, true), false);
@@ -244,6 +246,24 @@ class PrewriteCommand {
       pending->lock.last_change = lock.last_change;
     }
     return std::nullopt;
+  }
+
+  // A lock that this transaction has written before: a repeated request, or a later flush of the key.
+  std::optional<Outcome> CheckOwnLock(const Bytes& key, const LockRecord& lock, bool must_not_exist, PendingLock* pending) {
+    if (generation_ > 0 && lock.generation >= generation_) {
+      return Outcome();
+    }
+    if (lock.generation > 0 && must_not_exist && lock.type == LockType::kPut) {
+      return Fail(Outcome::Kind::kFatal, AlreadyExistError(key), false);
+    }
+    if (generation_ > 0) {
+      pending->replaces_flushed = true;
+      return std::nullopt;
+    }
+    Outcome repeated;
+    repeated.is_final = true;
+    repeated.min_commit_ts = lock.use_async_commit ? lock.min_commit_ts : Timestamp();
+    return repeated;
   }
 
   [[nodiscard]] bool SkipsVersionCheck(int index) const {
@@ -291,9 +311,7 @@ class PrewriteCommand {
       return Fail(Outcome::Kind::kFatal, PessimisticLockNotFoundError(key, start_ts_, "NonLockKeyConflict"), true);
     }
     if (must_not_exist && reader_.FindVisiblePut(key, Timestamp::Max()).has_value()) {
-      kvrpcpb::KeyError error;
-      error.mutable_already_exist()->set_key(UserKey(key));
-      return Fail(Outcome::Kind::kFatal, std::move(error), false);
+      return Fail(Outcome::Kind::kFatal, AlreadyExistError(key), false);
     }
     return std::nullopt;
   }
@@ -436,6 +454,7 @@ class PrewriteCommand {
   MvccReader reader_;
   ConcurrencyManager* concurrency_;
   const Request& request_;
+  uint64_t generation_;
   Timestamp start_ts_;
   Timestamp for_update_ts_;
   bool is_pessimistic_;
@@ -449,8 +468,8 @@ class PrewriteCommand {
 }  // namespace
 
 CommandResult<kvrpcpb::PrewriteResponse> Prewrite(const Snapshot& snapshot, ConcurrencyManager* concurrency,
-                                                  const kvrpcpb::PrewriteRequest& request) {
-  return PrewriteCommand(snapshot, concurrency, request).Run();
+                                                  const kvrpcpb::PrewriteRequest& request, uint64_t generation) {
+  return PrewriteCommand(snapshot, concurrency, request, generation).Run();
 }
 
 }  // namespace kvjury::tikv

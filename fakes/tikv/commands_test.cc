@@ -289,6 +289,114 @@ TEST_F(Commands, CheckSecondaryLocksIsDecidedByTheFirstKeyWithoutALock) {
   EXPECT_EQ(store_.concurrency.max_ts(), Timestamp(10));
 }
 
+TEST_F(Commands, PessimisticLocksTellWhatIsThereInTheFormAskedFor) {
+  using Locks = kvrpcpb::PessimisticLockRequest;
+  Put("a", "1", 10, 20);
+  Put("gone", "1", 10, 20);
+  Expect<Prewrites>("mutations{op:Del key:'gone'} primary_lock:'gone' start_version:30", "");
+  Expect<kvrpcpb::CommitRequest>("keys:'gone' start_version:30 commit_version:40", "commit_version:40");
+  const std::string three = "mutations{op:PessimisticLock key:'a'} mutations{op:PessimisticLock key:'gone'} "
+                            "mutations{op:PessimisticLock key:'never'} primary_lock:'a' start_version:50 for_update_ts:50 ";
+  Expect<Locks>(three, "");
+  Expect<Locks>(three + "return_values:true", "values:'1' values:'' values:'' not_founds:false not_founds:true not_founds:true");
+  Expect<Locks>(three + "check_existence:true", "not_founds:false not_founds:true not_founds:true");
+  Expect<Locks>(three + "return_values:true check_existence:true",
+                "values:'1' values:'' values:'' not_founds:false not_founds:true not_founds:true");
+  const std::string one = "mutations{op:PessimisticLock key:'a'} primary_lock:'a' start_version:50 for_update_ts:50 "
+                          "wake_up_mode:WakeUpModeForceLock ";
+  Expect<Locks>(one, "results{}");
+  Expect<Locks>(one + "return_values:true", "results{value:'1' existence:true}");
+  Expect<Locks>(one + "check_existence:true", "results{existence:true}");
+  const auto many = Call<Locks>(three + "wake_up_mode:WakeUpModeForceLock");
+  EXPECT_NE(many.errors(0).abort().find("multiple keys in a single request"), std::string::npos);
+  EXPECT_EQ(many.results_size(), 0);
+}
+
+TEST_F(Commands, LocksOnlyIfThereIsSomething) {
+  using Locks = kvrpcpb::PessimisticLockRequest;
+  Put("a", "1", 10, 20);
+  const std::string both = "mutations{op:PessimisticLock key:'a'} mutations{op:PessimisticLock key:'b'} primary_lock:'a' "
+                           "start_version:50 for_update_ts:50 lock_only_if_exists:true ";
+  EXPECT_NE(Call<Locks>(both).errors(0).abort().find("LockIfExistsFailed"), std::string::npos);
+  Expect<Locks>(both + "return_values:true", "values:'1' values:'' not_founds:false not_founds:true");
+  EXPECT_TRUE(Lock("a").has_value());
+  EXPECT_FALSE(Lock("b").has_value());
+}
+
+TEST_F(Commands, AForcedLockStandsAtTheConflictUnlessTheKeyIsNotAsItMustBe) {
+  using Locks = kvrpcpb::PessimisticLockRequest;
+  Put("a", "1", 60, 70);
+  const std::string plain = "primary_lock:'a' start_version:50 for_update_ts:55 ";
+  const std::string forced = plain + "wake_up_mode:WakeUpModeForceLock ";
+  const auto conflict = Call<Locks>("mutations{op:PessimisticLock key:'a'} " + plain);
+  EXPECT_EQ(conflict.errors(0).conflict().reason(), kvrpcpb::WriteConflict::PessimisticRetry);
+  EXPECT_EQ(conflict.errors(0).conflict().conflict_commit_ts(), 70U);
+  // The value that is in the way decides whether it exists; a newer one is a conflict, an older one is there already.
+  const auto exists = Call<Locks>("mutations{op:PessimisticLock key:'a' assertion:NotExist} " + forced);
+  EXPECT_EQ(exists.errors(0).conflict().conflict_commit_ts(), 70U);
+  EXPECT_EQ(exists.results_size(), 0);
+  const auto older = Call<Locks>("mutations{op:PessimisticLock key:'a' assertion:NotExist} primary_lock:'a' start_version:80 "
+                                 "for_update_ts:80");
+  EXPECT_EQ(older.errors(0).already_exist().key(), "a");
+  Put("b", "1", 10, 20);
+  Expect<Prewrites>("mutations{op:Del key:'b'} primary_lock:'b' start_version:60", "");
+  Expect<kvrpcpb::CommitRequest>("keys:'b' start_version:60 commit_version:70", "commit_version:70");
+  const auto absent = Call<Locks>("mutations{op:PessimisticLock key:'b'} lock_only_if_exists:true return_values:true " + forced);
+  EXPECT_EQ(absent.errors(0).conflict().conflict_commit_ts(), 70U);
+  EXPECT_FALSE(Lock("b").has_value());
+  Expect<Locks>("mutations{op:PessimisticLock key:'a'} " + forced,
+                "results{type:LockResultLockedWithConflict value:'1' existence:true locked_with_conflict_ts:70}");
+  EXPECT_EQ(Lock("a")->for_update_ts, Timestamp(70));
+  EXPECT_TRUE(Lock("a")->is_locked_with_conflict);
+  // Again: the answer that was lost, and what the key must be is asked again.
+  Expect<Locks>("mutations{op:PessimisticLock key:'a'} " + forced,
+                "results{type:LockResultLockedWithConflict value:'1' existence:true locked_with_conflict_ts:70}");
+  const auto repeated = Call<Locks>("mutations{op:PessimisticLock key:'a' assertion:NotExist} " + forced);
+  EXPECT_EQ(repeated.errors(0).conflict().conflict_commit_ts(), 70U);
+  const auto later = Call<Locks>("mutations{op:PessimisticLock key:'a' assertion:NotExist} primary_lock:'a' start_version:50 "
+                                 "for_update_ts:75");
+  EXPECT_EQ(later.errors(0).already_exist().key(), "a");
+}
+
+TEST_F(Commands, AForeignLockIsAResultOnlyWhereConflictsAreAllowed) {
+  using Locks = kvrpcpb::PessimisticLockRequest;
+  Expect<Prewrites>("mutations{key:'a' value:'1'} primary_lock:'a' start_version:10 lock_ttl:9", "");
+  const std::string request = "mutations{op:PessimisticLock key:'a'} primary_lock:'a' start_version:50 for_update_ts:50 ";
+  const auto plain = Call<Locks>(request);
+  EXPECT_TRUE(plain.errors(0).has_locked());
+  EXPECT_EQ(plain.results_size(), 0);
+  const auto forced = Call<Locks>(request + "wake_up_mode:WakeUpModeForceLock");
+  EXPECT_TRUE(forced.errors(0).has_locked());
+  EXPECT_EQ(forced.results(0).type(), kvrpcpb::LockResultFailed);
+}
+
+TEST_F(Commands, LaterFlushesReplaceEarlierOnesAndStaleOnesAreIgnored) {
+  using Flushes = kvrpcpb::FlushRequest;
+  using Buffer = kvrpcpb::BufferBatchGetRequest;
+  const std::string of = " primary_key:'a' start_ts:100 lock_ttl:3000 assertion_level:Strict generation:";
+  EXPECT_NE(Call<Flushes>("mutations{key:'a' value:'0'}" + of + "0").errors(0).abort().find(
+                "generation should be greater than 0 for Flush requests"),
+            std::string::npos);
+  Expect<Flushes>("mutations{key:'a' value:'1' assertion:NotExist} mutations{key:'b' value:'1'} mutations{key:'c' value:'1'}" + of + "1", "");
+  EXPECT_EQ(Lock("a")->generation, 1U);
+  EXPECT_EQ(Lock("a")->min_commit_ts, Timestamp(101));
+  EXPECT_EQ(Lock("a")->txn_size, UINT64_MAX);
+  const Bytes long_value(300, 'x');
+  Expect<Flushes>("mutations{key:'b' value:'" + long_value + "' assertion:Exist} mutations{op:Del key:'c'}" + of + "2", "");
+  Expect<Flushes>("mutations{key:'b' value:'stale'} mutations{key:'d' value:'1'}" + of + "1", "");
+  Expect<Flushes>("mutations{key:'b' value:'again'}" + of + "2", "");
+  Expect<Buffer>("keys:'c' keys:'b' keys:'a' keys:'x' keys:'b' version:100",
+                 "pairs{key:'a' value:'1'} pairs{key:'b' value:'" + long_value + "'} pairs{key:'c'}");
+  Expect<Buffer>("keys:'a' version:99", "");
+  EXPECT_EQ(Call<Flushes>("mutations{op:Insert key:'a' value:'2'}" + of + "3").errors(0).already_exist().key(), "a");
+  Put("e", "1", 110, 120);
+  EXPECT_EQ(Call<Flushes>("mutations{key:'e' value:'2'}" + of + "3").errors(0).conflict().conflict_commit_ts(), 120U);
+  EXPECT_TRUE(Call<Flushes>("mutations{key:'f' value:'1' assertion:Exist}" + of + "3").errors(0).has_assertion_failed());
+  Expect<kvrpcpb::CommitRequest>("keys:'a' keys:'b' keys:'c' keys:'d' start_version:100 commit_version:130", "commit_version:130");
+  ExpectValue("b", 130, "value:'" + long_value + "'");
+  ExpectValue("c", 130, "not_found:true");
+}
+
 TEST_F(Commands, HeartBeatOnlyLengthensALife) {
   using Beat = kvrpcpb::TxnHeartBeatRequest;
   EXPECT_TRUE(Call<Beat>("primary_lock:'p' start_version:10 advise_lock_ttl:5").error().has_txn_not_found());

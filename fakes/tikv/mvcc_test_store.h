@@ -9,6 +9,7 @@
 #include "fakes/base/check.h"
 #include "fakes/tikv/commands_commit.h"
 #include "fakes/tikv/commands_debug.h"
+#include "fakes/tikv/commands_flush.h"
 #include "fakes/tikv/commands_pessimistic.h"
 #include "fakes/tikv/commands_prewrite.h"
 #include "fakes/tikv/commands_range.h"
@@ -32,6 +33,12 @@ class MvccTestStore {
   }
 
   auto Call(const kvrpcpb::PrewriteRequest& r) { return Apply(Prewrite(engine.Latest(), &concurrency, r)); }
+  auto Call(const kvrpcpb::FlushRequest& r) { return Apply(Flush(engine.Latest(), &concurrency, r)); }
+  auto Call(const kvrpcpb::BufferBatchGetRequest& r) {
+    kvrpcpb::BufferBatchGetResponse response;
+    BufferBatchGet(engine.Latest(), region, &concurrency, r, &response);
+    return response;
+  }
   auto Call(const kvrpcpb::CommitRequest& r) { return Apply(Commit(engine.Latest(), r)); }
   auto Call(const kvrpcpb::BatchRollbackRequest& r) { return Apply(BatchRollback(engine.Latest(), r)); }
   auto Call(const kvrpcpb::CleanupRequest& r) { return Apply(Cleanup(engine.Latest(), r)); }

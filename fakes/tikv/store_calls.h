@@ -2,7 +2,7 @@
 //
 // A call is checked as TiKV does (store, region, peer, leader, term, epoch), then a command decides. Reads see the leader's
 // applied state. Writes hold latches on their keys from before they look until their effect is applied: compute from the
-// snapshot and place memory locks in one step, propose, wait, release.
+// snapshot and place memory locks in one step, propose, wait, tell those who wait for locks, release.
 // Modelled: fixed processing times, planned answers "busy". Not modelled: deadlines inside the store, flow control, priorities.
 // Source: TiKV 8.5, src/storage and its scheduler.
 #pragma once
@@ -17,6 +17,7 @@
 #include "fakes/tikv/cluster.h"
 #include "fakes/tikv/commands_common.h"
 #include "fakes/tikv/region_errors.h"
+#include "fakes/tikv/store_config.h"
 
 namespace kvjury::tikv {
 
@@ -65,14 +66,17 @@ class StoreCalls {
   using Compute =
       std::function<CommandResult<Response>(const Snapshot&, const RegionBounds&, ConcurrencyManager*, const Request&)>;
 
-  StoreCalls(Cluster* cluster, StoreId store) : cluster_(cluster), store_(store) {}
+  /// `config` must outlive it.
+  StoreCalls(Cluster* cluster, StoreId store, const StoreConfig* config)
+      : cluster_(cluster), store_(store), config_(config) {}
 
   [[nodiscard]] Cluster* cluster() const { return cluster_; }
   [[nodiscard]] StoreId store() const { return store_; }
+  [[nodiscard]] const StoreConfig& config() const { return *config_; }
   [[nodiscard]] RegionBounds BoundsOf(const kvrpcpb::Context& context) const;
 
-  /// Takes the store's time, then the planned "busy", then Check. Unavailable if the store's run is over; an error to
-  /// answer; or nothing. Suspends.
+  /// Takes the store's time, then the planned "busy", then Check. Unavailable if the store's run is over, kInvalidArgument
+  /// for a request that is meant for another cluster; an error to answer; or nothing. Suspends.
   sim::Task<Result<std::optional<errorpb::Error>>> Admit(StoreRunPtr run, const kvrpcpb::Context& context, Micros cost_us,
                                                          const sim::CallContext& call) const;
 
@@ -88,9 +92,21 @@ class StoreCalls {
   Answer<Response> WriteOnce(Ptr<Request> request, sim::CallContext context, StoreRunPtr run,
                              Compute<Request, Response> compute) const;
 
+  /// Tells the deadlock detector of a wait, which may end it, and of its end.
+  void WaitBegins(const StoreRunPtr& run, const LockWaits::WaiterPtr& waiter) const;
+  void WaitEnds(const LockWaits::Waiter& waiter) const;
+
  private:
+  using NewLocks = std::vector<std::pair<Bytes, kvrpcpb::LockInfo>>;
+  /// The locks that a batch writes on keys that somebody waits for.
+  [[nodiscard]] static NewLocks NewLocksOf(const StoreRunPtr& run, const WriteBatch& writes);
+  /// A batch was applied, and its latches are still held: wakes those who wait for what it released, and tells the others for
+  /// whom they wait now.
+  void TellWaiters(const StoreRunPtr& run, const std::vector<ReleasedLock>& released, const NewLocks& locks) const;
+
   Cluster* cluster_;
   StoreId store_;
+  const StoreConfig* config_;
 };
 
 template <class Request, class Response>
@@ -136,6 +152,7 @@ StoreCalls::Answer<Response> StoreCalls::WriteOnce(Ptr<Request> request, sim::Ca
   if (cluster_->regions().Find(region)->merging) {
     co_return RegionErrorOf<Response>(ProposalInMergingModeError(region));
   }
+  const NewLocks new_locks = NewLocksOf(run, result.writes);
   WriteBatch* writes = &result.writes;
   sim::Task<ProposalEnd> proposing = cluster_->Propose(
       region, store_, context.label, [cluster = cluster_, writes]() { cluster->ApplyBatch(std::move(*writes)); });
@@ -147,6 +164,7 @@ StoreCalls::Answer<Response> StoreCalls::WriteOnce(Ptr<Request> request, sim::Ca
     cluster_->Log(store_, "lost write", context.label.hash(), static_cast<uint64_t>(end));
     co_return RegionErrorOf<Response>(std::move(*error));
   }
+  TellWaiters(run, result.released, new_locks);
   co_return std::move(result.response);
 }
 

@@ -5,7 +5,7 @@
 #include "fakes/base/memcomparable.h"
 #include "fakes/tikv/commands_commit.h"
 #include "fakes/tikv/commands_debug.h"
-#include "fakes/tikv/commands_pessimistic.h"
+#include "fakes/tikv/commands_flush.h"
 #include "fakes/tikv/commands_prewrite.h"
 #include "fakes/tikv/commands_range.h"
 #include "fakes/tikv/commands_read.h"
@@ -18,9 +18,6 @@ namespace kvjury::tikv {
 
 namespace {
 
-constexpr Micros kWaitPollUs = 20'000;
-constexpr int64_t kWaitDefaultMs = 1'000;
-
 std::optional<kvrpcpb::KeyError> WrongApiVersion(const kvrpcpb::Context& context, const char* command) {
   if (context.api_version() == kvrpcpb::V1) {
     return std::nullopt;
@@ -31,8 +28,17 @@ std::optional<kvrpcpb::KeyError> WrongApiVersion(const kvrpcpb::Context& context
 
 }  // namespace
 
-StoreService::StoreService(Cluster* cluster, StoreId store)
-    : cluster_(cluster), store_(store), calls_(cluster, store), raw_(&calls_), backup_(cluster, store), import_(cluster, store) {
+StoreService::StoreService(Cluster* cluster, const metapb::Store& store)
+    : cluster_(cluster),
+      store_(store.id()),
+      config_(store.address(), store.status_address()),
+      calls_(cluster, store_, &config_),
+      locks_(&calls_),
+      raw_(&calls_),
+      splits_(&calls_),
+      status_(&calls_, &config_),
+      backup_(cluster, store_),
+      import_(cluster, store_) {
   methods_.Add(kKvGet, this, &StoreService::Get);
   methods_.Add(kKvScan, this, &StoreService::Scan);
   methods_.Add(kKvBatchGet, this, &StoreService::BatchGet);
@@ -45,14 +51,16 @@ StoreService::StoreService(Cluster* cluster, StoreId store)
   methods_.Add(kKvTxnHeartBeat, this, &StoreService::TxnHeartBeat);
   methods_.Add(kKvCheckTxnStatus, this, &StoreService::CheckTxnStatus);
   methods_.Add(kKvCheckSecondaryLocks, this, &StoreService::CheckSecondaryLocks);
-  methods_.Add(kKvPessimisticLock, this, &StoreService::PessimisticLock);
-  methods_.Add(kKvPessimisticRollback, this, &StoreService::PessimisticRollback);
   methods_.Add(kKvDeleteRange, this, &StoreService::DeleteRange);
   methods_.Add(kUnsafeDestroyRange, this, &StoreService::UnsafeDestroyRange);
   methods_.Add(kMvccGetByKey, this, &StoreService::MvccGetByKey);
   methods_.Add(kMvccGetByStartTs, this, &StoreService::MvccGetByStartTs);
-  methods_.Add(kSplitRegion, this, &StoreService::SplitRegion);
+  methods_.Add(kKvFlush, this, &StoreService::Flush);
+  methods_.Add(kKvBufferBatchGet, this, &StoreService::BufferBatchGet);
+  locks_.Register(&methods_);
   raw_.Register(&methods_);
+  splits_.Register(&methods_);
+  status_.Register(&methods_);
   backup_.Register(&methods_);
   import_.Register(&methods_);
 }
@@ -84,6 +92,13 @@ StoreService::Answer<kvrpcpb::ScanResponse> StoreService::Scan(Ptr<kvrpcpb::Scan
 StoreService::Answer<kvrpcpb::BatchGetResponse> StoreService::BatchGet(Ptr<kvrpcpb::BatchGetRequest> request,
                                                                        sim::CallContext context) {
   auto reading = calls_.Read<kvrpcpb::BatchGetRequest, kvrpcpb::BatchGetResponse>(request, context, &tikv::BatchGet);
+  co_return co_await std::move(reading);
+}
+
+StoreService::Answer<kvrpcpb::BufferBatchGetResponse> StoreService::BufferBatchGet(
+    Ptr<kvrpcpb::BufferBatchGetRequest> request, sim::CallContext context) {
+  auto reading = calls_.Read<kvrpcpb::BufferBatchGetRequest, kvrpcpb::BufferBatchGetResponse>(request, context,
+                                                                                             &tikv::BufferBatchGet);
   co_return co_await std::move(reading);
 }
 
@@ -146,6 +161,7 @@ KVJURY_WRITE(BatchRollback, KeysOf(*request), tikv::BatchRollback(snapshot, aske
 KVJURY_WRITE(TxnHeartBeat, KeysOf(*request), tikv::TxnHeartBeat(snapshot, asked))
 KVJURY_WRITE(CheckTxnStatus, KeysOf(*request), tikv::CheckTxnStatus(snapshot, concurrency, asked))
 KVJURY_WRITE(CheckSecondaryLocks, KeysOf(*request), tikv::CheckSecondaryLocks(snapshot, concurrency, asked))
+KVJURY_WRITE(Flush, KeysOf(*request), tikv::Flush(snapshot, concurrency, asked))
 KVJURY_WRITE(DeleteRange, {}, tikv::DeleteRange(asked))
 
 #undef KVJURY_WRITE
@@ -221,37 +237,6 @@ StoreService::Answer<kvrpcpb::ResolveLockResponse> StoreService::ResolveLock(Ptr
   co_return co_await std::move(once);
 }
 
-StoreService::Answer<kvrpcpb::PessimisticRollbackResponse> StoreService::PessimisticRollback(
-    Ptr<kvrpcpb::PessimisticRollbackRequest> request, sim::CallContext context) {
-  StoreCalls::Compute<kvrpcpb::PessimisticRollbackRequest, kvrpcpb::PessimisticRollbackResponse> compute =
-      [](const Snapshot& snapshot, const RegionBounds& region, ConcurrencyManager*,
-         const kvrpcpb::PessimisticRollbackRequest& asked) { return tikv::PessimisticRollback(snapshot, region, asked); };
-  auto writing = calls_.Write<kvrpcpb::PessimisticRollbackRequest, kvrpcpb::PessimisticRollbackResponse>(
-      request, context, KeysOf(*request), std::move(compute));
-  co_return co_await std::move(writing);
-}
-
-StoreService::Answer<kvrpcpb::PessimisticLockResponse> StoreService::PessimisticLock(
-    Ptr<kvrpcpb::PessimisticLockRequest> request, sim::CallContext context) {
-  StoreCalls::Compute<kvrpcpb::PessimisticLockRequest, kvrpcpb::PessimisticLockResponse> compute =
-      [](const Snapshot& snapshot, const RegionBounds&, ConcurrencyManager* concurrency,
-         const kvrpcpb::PessimisticLockRequest& asked) {
-        return tikv::AcquirePessimisticLock(snapshot, concurrency, asked);
-      };
-  const int64_t wait_ms = request->wait_timeout() == 0 ? kWaitDefaultMs : std::min(request->wait_timeout(), kWaitDefaultMs);
-  const Micros give_up_us = cluster_->world()->scheduler().now_us() + std::max<int64_t>(wait_ms, 0) * 1000;
-  while (true) {
-    auto writing = calls_.Write<kvrpcpb::PessimisticLockRequest, kvrpcpb::PessimisticLockResponse>(request, context,
-                                                                                           KeysOf(*request), compute);
-    Result<kvrpcpb::PessimisticLockResponse> response = co_await std::move(writing);
-    const bool locked = response.ok() && response->errors_size() > 0 && response->errors(0).has_locked();
-    if (!locked || cluster_->world()->scheduler().now_us() + kWaitPollUs > give_up_us) {
-      co_return response;
-    }
-    co_await cluster_->world()->scheduler().Sleep(kWaitPollUs, context.label.hash());
-  }
-}
-
 StoreService::Answer<kvrpcpb::UnsafeDestroyRangeResponse> StoreService::UnsafeDestroyRange(
     Ptr<kvrpcpb::UnsafeDestroyRangeRequest> request, sim::CallContext context) {
   const StoreRunPtr run = cluster_->Run(store_);
@@ -266,93 +251,6 @@ StoreService::Answer<kvrpcpb::UnsafeDestroyRangeResponse> StoreService::UnsafeDe
   }
   cluster_->Log(store_, "destroy range", context.label.hash());
   co_return std::move(result.response);
-}
-
-// --- splits ---
-
-std::optional<errorpb::Error> StoreService::CheckSplitKeys(const kvrpcpb::SplitRegionRequest& request,
-                                                           std::vector<Bytes>* keys) const {
-  const Region* region = cluster_->regions().Find(RegionId(request.context().region_id()));
-  CHECK(region != nullptr) << "checked before";
-  for (const Bytes& key : *keys) {
-    if (!region->Contains(key)) {
-      return KeyNotInRegionError(key, *region);
-    }
-  }
-  if (region->merging) {
-    return ProposalInMergingModeError(region->id);
-  }
-  return std::nullopt;
-}
-
-StoreService::Answer<kvrpcpb::SplitRegionResponse> StoreService::SplitRegion(Ptr<kvrpcpb::SplitRegionRequest> request,
-                                                                             sim::CallContext context) {
-  using Response = kvrpcpb::SplitRegionResponse;
-  const StoreRunPtr run = cluster_->Run(store_);
-  sim::Task<Result<std::optional<errorpb::Error>>> admitting = calls_.Admit(run, request->context(), kWriteUs, context);
-  Result<std::optional<errorpb::Error>> admitted = co_await std::move(admitting);
-  if (!admitted.ok()) {
-    co_return admitted.error();
-  }
-  if (admitted->has_value()) {
-    co_return RegionErrorOf<Response>(std::move(**admitted));
-  }
-  const RegionId id(request->context().region_id());
-  // An empty key is a key like any other here: it makes a boundary at its encoded form.
-  std::vector<Bytes> keys;
-  for (const Bytes& key : request->split_keys()) {
-    keys.push_back(request->is_raw_kv() ? key : EncodeKey(key));
-  }
-  if (keys.empty() && !request->split_key().empty()) {
-    keys.push_back(request->is_raw_kv() ? request->split_key() : EncodeKey(request->split_key()));
-  }
-  if (keys.empty()) {
-    co_return RegionErrorOf<Response>(MessageError(
-        "\"[components/raftstore/src/store/util.rs:1840]: [region " + std::to_string(id.value()) + "] " +
-        std::to_string(request->context().peer().id()) + " no split key is specified.\""));
-  }
-  std::sort(keys.begin(), keys.end());
-  if (std::optional<errorpb::Error> error = CheckSplitKeys(*request, &keys)) {
-    co_return RegionErrorOf<Response>(std::move(*error));
-  }
-  // Ids are asked for before repetitions and the region's own start are dropped, as TiKV does.
-  std::vector<Bytes> cuts;
-  std::vector<NewRegionIds> ids;
-  for (const Bytes& key : keys) {
-    NewRegionIds fresh = cluster_->AllocateRegionIds();
-    if (key != cluster_->regions().Find(id)->start && (cuts.empty() || cuts.back() != key)) {
-      cuts.push_back(key);
-      ids.push_back(std::move(fresh));
-    }
-  }
-  if (cuts.empty()) {
-    co_return RegionErrorOf<Response>(MessageError(
-        "Coprocessor [components/raftstore/src/coprocessor/split_observer.rs:153]: no valid key found for split."));
-  }
-  std::vector<metapb::Region> pieces;
-  sim::Task<ProposalEnd> proposing =
-      cluster_->Propose(id, store_, context.label, [cluster = cluster_, id, &cuts, &ids, &pieces]() {
-        for (const Region* piece : cluster->SplitNow(id, cuts, ids)) {
-          pieces.push_back(piece->ToProto());
-        }
-      });
-  const ProposalEnd end = co_await std::move(proposing);
-  if (!run->alive) {
-    co_return StoreIsDown();
-  }
-  if (std::optional<errorpb::Error> error = cluster_->ProposalError(end, store_, request->context())) {
-    co_return RegionErrorOf<Response>(std::move(*error));
-  }
-  Response response;
-  for (const metapb::Region& piece : pieces) {
-    *response.add_regions() = piece;
-  }
-  if (pieces.size() == 2) {
-    *response.mutable_left() = pieces[0];
-    *response.mutable_right() = pieces[1];
-  }
-  cluster_->Log(store_, "split", context.label.hash(), pieces.size());
-  co_return response;
 }
 
 }  // namespace kvjury::tikv

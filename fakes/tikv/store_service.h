@@ -1,8 +1,8 @@
 // StoreService: what one store answers to transactional calls, and where its backup and import services listen.
 //
-// The course of a call is in store_calls.h; raw key-value calls are in raw_service.h.
-// Modelled: waiting of pessimistic locks, splits with TiKV's checks and texts.
-// Not modelled: follower and stale reads, execution details, flow control, resource groups.
+// The course of a call is in store_calls.h; pessimistic locks, raw key-value calls, splits and what a store says of itself have
+// services of their own.
+// Not modelled: flashback, coprocessors, follower and stale reads, execution details, flow control, resource groups.
 // Source: TiKV 8.5, src/server/service/kv.rs and src/storage; answers of a real 8.5.0.
 #pragma once
 
@@ -15,14 +15,19 @@
 #include "fakes/tikv/cluster.h"
 #include "fakes/tikv/commands_common.h"
 #include "fakes/tikv/import_service.h"
+#include "fakes/tikv/pessimistic_service.h"
 #include "fakes/tikv/raw_service.h"
+#include "fakes/tikv/split_service.h"
 #include "fakes/tikv/store_calls.h"
+#include "fakes/tikv/store_config.h"
+#include "fakes/tikv/store_status.h"
 
 namespace kvjury::tikv {
 
 class StoreService {
  public:
-  StoreService(Cluster* cluster, StoreId store);
+  /// `store` as PD knows it.
+  StoreService(Cluster* cluster, const metapb::Store& store);
   StoreService(const StoreService&) = delete;
   StoreService& operator=(const StoreService&) = delete;
 
@@ -50,22 +55,24 @@ class StoreService {
   KVJURY_HANDLER(TxnHeartBeat)
   KVJURY_HANDLER(CheckTxnStatus)
   KVJURY_HANDLER(CheckSecondaryLocks)
-  KVJURY_HANDLER(PessimisticLock)
-  KVJURY_HANDLER(PessimisticRollback)
   KVJURY_HANDLER(DeleteRange)
   KVJURY_HANDLER(UnsafeDestroyRange)
   KVJURY_HANDLER(MvccGetByKey)
   KVJURY_HANDLER(MvccGetByStartTs)
-  KVJURY_HANDLER(SplitRegion)
+  KVJURY_HANDLER(Flush)
+  KVJURY_HANDLER(BufferBatchGet)
 #undef KVJURY_HANDLER
 
-  std::optional<errorpb::Error> CheckSplitKeys(const kvrpcpb::SplitRegionRequest& request, std::vector<Bytes>* keys) const;
 
   Cluster* cluster_;
   StoreId store_;
   sim::MethodTable methods_;
+  StoreConfig config_;
   StoreCalls calls_;
+  PessimisticService locks_;
   RawService raw_;
+  SplitService splits_;
+  StoreStatus status_;
   BackupService backup_;
   ImportService import_;
 };
