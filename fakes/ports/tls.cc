@@ -12,6 +12,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "fakes/ports/pipe_signal.h"
+
 namespace kvjury::ports {
 
 namespace {
@@ -212,6 +214,7 @@ Result<std::shared_ptr<TlsContext>> TlsContext::Load(const TlsFiles& files) {
 }
 
 Status TlsContext::Carry(int encrypted, int plain, const std::function<bool()>& stopping) const {
+  const NoPipeSignal no_signal;
   SetNonBlocking(encrypted);
   SetNonBlocking(plain);
   const std::unique_ptr<SSL, void (*)(SSL*)> ssl(SSL_new(impl_->context), &SSL_free);
