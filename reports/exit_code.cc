@@ -28,11 +28,12 @@ ExitCode ExitCodeOf(const Status& status) {
     case StatusCode::kInvalidArgument:
     case StatusCode::kUnsupported:
       return ExitCode::kUsage;
+    case StatusCode::kUndetermined:
+      return ExitCode::kUnproven;
     case StatusCode::kCancelled:
     case StatusCode::kNotFound:
     case StatusCode::kAlreadyExists:
     case StatusCode::kConflict:
-    case StatusCode::kUndetermined:
     case StatusCode::kUnavailable:
     case StatusCode::kDeadlineExceeded:
     case StatusCode::kDataLoss:

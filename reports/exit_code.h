@@ -28,8 +28,8 @@ enum class ExitCode : int {
 /// The one of both that matters more. Both must be of a run: not kUsage, not a signal (CHECK).
 ExitCode MoreImportant(ExitCode a, ExitCode b);
 
-/// The code for an input or an operation that failed: 2 for an unknown name or wrong argument, 6 for everything that the
-/// machine or a file is the cause of.
+/// The code for an input or an operation that failed: 2 for an unknown name or wrong argument, 3 for what cannot be known (a
+/// lock that stays), 6 for everything that the machine or a file is the cause of.
 ExitCode ExitCodeOf(const Status& status);
 
 /// Some words for people: "DIFFERENT", "nothing was checked" ...

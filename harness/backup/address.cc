@@ -1,6 +1,7 @@
 #include "harness/backup/address.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "harness/juicefs/dump_json.h"
@@ -42,14 +43,17 @@ Result<Scheme> SchemeOf(std::string_view name, std::string_view text) {
   if (name == "br") {
     return Scheme::kBr;
   }
-  for (const std::string_view known : {"tikv", "sim", "mount", "br+s3", "dump-bin", "view"}) {
+  if (name == "tikv") {
+    return Scheme::kTikv;
+  }
+  for (const std::string_view known : {"sim", "mount", "br+s3", "dump-bin", "view"}) {
     if (name == known) {
       return Status::Unsupported("\"" + std::string(text) + "\": " + std::string(known) +
-                                 ":// cannot be opened as files; kv://, dump:// and br:// can");
+                                 ":// cannot be opened; kv://, dump://, br:// and tikv:// can");
     }
   }
   return Status::InvalidArgument("\"" + std::string(text) + "\" has the unknown scheme \"" + Printable(name) +
-                                 "\": expected kv://, dump:// or br://");
+                                 "\": expected kv://, dump://, br:// or tikv://");
 }
 
 /// One file, read as an object of its folder.
@@ -95,6 +99,67 @@ Result<Cipher> ParseCrypter(std::string_view text) {
                                    " bytes in hex for this crypter.method, got " + std::to_string(cipher.key.size()));
   }
   return cipher;
+}
+
+/// The value behind each of `names`, in their order; every other name is an error.
+Status ParseFiles(std::string_view text, const std::vector<std::pair<std::string_view, std::string*>>& names) {
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    const std::string_view name = part.substr(0, part.find('='));
+    const auto known = std::find_if(names.begin(), names.end(), [name](const auto& entry) { return entry.first == name; });
+    if (known == names.end()) {
+      return Status::InvalidArgument("\"" + Printable(name) + "\" behind '?' of a tikv:// address: expected ca, cert and key");
+    }
+    ASSIGN_OR_RETURN(*known->second, UnescapePercent(part.substr(std::min(part.size(), name.size() + 1))));
+  }
+  return Status::Ok();
+}
+
+/// `pd1:2379,pd2:2379/vol@TS?ca=...`, all behind tikv://; a volume behind '#' is in its place already.
+Status ParseTikv(std::string_view rest, Address* address) {
+  if (const size_t question = rest.find('?'); question != std::string_view::npos) {
+    RETURN_IF_ERROR(ParseFiles(rest.substr(question + 1),
+                               {{"ca", &address->ca}, {"cert", &address->certificate}, {"key", &address->key}}));
+    rest = rest.substr(0, question);
+  }
+  if (address->certificate.empty() != address->key.empty() || (!address->certificate.empty() && address->ca.empty())) {
+    return Status::InvalidArgument("cert and key of a tikv:// address belong together, and need ca");
+  }
+  std::string_view members = rest.substr(0, rest.find('/'));
+  std::string_view path = rest.substr(std::min(rest.size(), members.size() + 1));
+  if (const size_t at = path.rfind('@'); at != std::string_view::npos) {
+    const std::string_view digits = path.substr(at + 1);
+    uint64_t value = 0;
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size() || value == 0 || value == UINT64_MAX) {
+      return Status::InvalidArgument("\"" + Printable(digits) + "\" behind '@' of a tikv:// address: expected a timestamp of PD, such "
+                                     "as 470647200531087367 (a '@' of the volume's name is %40)");
+    }
+    address->cut = Timestamp(value);
+    path = path.substr(0, at);
+  }
+  while (!members.empty()) {
+    const std::string_view member = members.substr(0, members.find(','));
+    members.remove_prefix(std::min(members.size(), member.size() + 1));
+    const size_t colon = member.rfind(':');
+    if (colon == std::string_view::npos || colon == 0 || colon + 1 == member.size() ||
+        member.find_first_not_of("0123456789", colon + 1) != std::string_view::npos) {
+      return Status::InvalidArgument("\"" + Printable(member) + "\" in a tikv:// address: expected host:port of PD");
+    }
+    address->members.emplace_back(member);
+  }
+  if (address->members.empty()) {
+    return Status::InvalidArgument("expected host:port of PD behind tikv://");
+  }
+  ASSIGN_OR_RETURN(address->path, UnescapePercent(path));
+  if (!address->path.empty() && address->volume.has_value()) {
+    return Status::InvalidArgument("a tikv:// address names its volume in the path or behind '#', not in both");
+  }
+  if (!address->path.empty()) {
+    address->volume = address->path;
+  }
+  return Status::Ok();
 }
 
 std::string JoinNames(const std::vector<Bytes>& names) {
@@ -212,7 +277,8 @@ Result<OpenedSource> OpenBr(const Address& address) {
 Result<Address> ParseAddress(std::string_view text) {
   const size_t colon = text.find("://");
   if (colon == std::string_view::npos) {
-    return Status::InvalidArgument("\"" + Printable(text) + "\" is no address: expected kv://FILE, dump://FILE or br://FOLDER");
+    return Status::InvalidArgument("\"" + Printable(text) + "\" is no address: expected kv://FILE, dump://FILE, br://FOLDER or "
+                                   "tikv://PD/VOLUME");
   }
   Address address;
   address.text = std::string(text);
@@ -224,6 +290,11 @@ Result<Address> ParseAddress(std::string_view text) {
       return Status::InvalidArgument("\"" + Printable(text) + "\": expected the name of a volume behind '#'");
     }
     rest = rest.substr(0, hash);
+  }
+  if (address.scheme == Scheme::kTikv) {
+    RETURN_IF_ERROR(ParseTikv(rest, &address));
+    address.text = std::string(text.substr(0, text.find('?')));
+    return address;
   }
   if (const size_t question = rest.find('?'); address.scheme == Scheme::kBr && question != std::string_view::npos) {
     ASSIGN_OR_RETURN(address.cipher, ParseCrypter(rest.substr(question + 1)));
@@ -244,7 +315,18 @@ juicefs::KeyValues OpenedSource::PairsOf(const Bytes& name) const {
   return content == Content::kVolume ? pairs : juicefs::SelectVolume(pairs, name);
 }
 
+Result<OpenedSource> SourceFromPairs(const Address& address, KeyValues pairs) {
+  OpenedSource source;
+  source.address = address;
+  source.pairs = std::move(pairs);
+  RETURN_IF_ERROR(ChooseVolume(&source));
+  return source;
+}
+
 Result<OpenedSource> OpenAddress(const Address& address) {
+  if (address.scheme == Scheme::kTikv) {
+    return Status::Unsupported("\"" + address.text + "\": a running cluster cannot be opened here; kv://, dump:// and br:// can");
+  }
   Result<OpenedSource> source = address.scheme == Scheme::kKv     ? OpenKv(address)
                                 : address.scheme == Scheme::kDump ? OpenDump(address)
                                                                   : OpenBr(address);

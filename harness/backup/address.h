@@ -4,9 +4,12 @@
 //   dump:///m.json[.gz|.zst]     juicefs dump in JSON: a view, no pairs
 //   br:///dir                    a br backup folder; of an encrypted one with its key behind the path, as br takes it:
 //                                ?crypter.method=aes128-ctr&crypter.key=HEX, or &crypter.key-file=PATH (a file with the hex)
+//   tikv://pd1:2379,pd2:2379/vol[@TS][?ca=PATH&cert=PATH&key=PATH]
+//                                one volume of a running cluster, JuiceFS's own form, at a timestamp of PD; without a volume
+//                                the whole cluster. Parsed here, read by harness/remote
 // A path may be relative: kv://keys.txt. `#vol` behind an address names one volume of those it holds; without it all are
 // meant. A '#' that belongs to the path is written %23, a '%' as %25, and behind br:// a '?' as %3F. Messages do not show keys.
-// Other schemes (tikv, sim, mount, br+s3, dump-bin, view) are named by their error and opened elsewhere.
+// Other schemes (sim, mount, br+s3, dump-bin, view) are named by their error.
 // Read-only: nothing is written, created or locked.
 #pragma once
 
@@ -21,13 +24,19 @@
 
 namespace kvjury::backup {
 
-enum class Scheme { kKv, kDump, kBr };
+enum class Scheme { kKv, kDump, kBr, kTikv };
 
 struct Address {
   Scheme scheme = Scheme::kKv;
   std::string path;
   std::optional<Bytes> volume;
   Cipher cipher;
+  /// Of tikv://: host:port of PD's members; the timestamp, if one was given; PEM files, empty for a cluster without TLS.
+  std::vector<std::string> members;
+  std::optional<Timestamp> cut;
+  std::string ca;
+  std::string certificate;
+  std::string key;
   /// As it was given, without what stands behind '?'.
   std::string text;
 };
@@ -60,7 +69,11 @@ struct OpenedSource {
   [[nodiscard]] juicefs::KeyValues PairsOf(const Bytes& name) const;
 };
 
-/// Errors: kInvalidArgument, kNotFound (no such file or volume), kDataLoss, kUnsupported, kEnvironment; each names the
+/// Finds the volumes among pairs with full keys that were read from `address`, and keeps the one that was asked for. Errors:
+/// kNotFound (no such volume).
+Result<OpenedSource> SourceFromPairs(const Address& address, juicefs::KeyValues pairs);
+
+/// Not for tikv://, whose error is kUnsupported. Errors: kInvalidArgument, kNotFound (no such file or volume), kDataLoss, kUnsupported, kEnvironment; each names the
 /// address, and the line or offset where there is one. Damage inside a readable backup is no error: see backup->findings.
 Result<OpenedSource> OpenAddress(const Address& address);
 Result<OpenedSource> OpenAddress(std::string_view text);

@@ -32,10 +32,28 @@ TEST(Address, AWrongOneSaysWhatWasExpected) {
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(status.message(), testing::AnyOf(testing::HasSubstr("expected"), testing::HasSubstr("two hex digits"))) << text;
   }
-  for (const char* text : {"tikv://pd:2379/vol", "br+s3://bucket/x", "mount:///mnt", "sim:x"}) {
+  for (const char* text : {"br+s3://bucket/x", "mount:///mnt", "sim:x"}) {
     const Status status = ParseAddress(text).status();
     EXPECT_EQ(status.code(), std::string(text) == "sim:x" ? StatusCode::kInvalidArgument : StatusCode::kUnsupported) << text;
   }
+}
+
+TEST(Address, ARunningClusterHasMembersAVolumeATimestampAndCertificates) {
+  const Address full = ParseAddress("tikv://pd1:2379,pd2:2380/my%40vol@470647200531087367?ca=/c/ca.pem&cert=/c/a.pem&key=/c/a%20b.pem").value();
+  EXPECT_EQ(full.scheme, Scheme::kTikv);
+  EXPECT_THAT(full.members, testing::ElementsAre("pd1:2379", "pd2:2380"));
+  EXPECT_EQ(full.volume, "my@vol");
+  EXPECT_EQ(full.cut, Timestamp(470647200531087367));
+  EXPECT_EQ(full.ca + full.certificate + full.key, "/c/ca.pem/c/a.pem/c/a b.pem");
+  EXPECT_EQ(full.text, "tikv://pd1:2379,pd2:2380/my%40vol@470647200531087367");
+  EXPECT_EQ(ParseAddress("tikv://pd:1").value().volume, std::nullopt);
+  EXPECT_EQ(ParseAddress("tikv://pd:1/#v").value().volume, "v");
+  EXPECT_EQ(ParseAddress("tikv://pd:1/v").value().cut, std::nullopt);
+  for (const char* rest : {"", "/vol", "pd/vol", ":1/vol", "pd:x/vol", "pd:1/vol@now", "pd:1/vol@0", "pd:1/vol@99999999999999999999",
+                           "pd:1/vol?crt=x", "pd:1/vol?ca=x&cert=y", "pd:1/vol?cert=x&key=y", "pd:1/vol#other"}) {
+    EXPECT_EQ(ParseAddress(std::string("tikv://") + rest).status().code(), StatusCode::kInvalidArgument) << rest;
+  }
+  EXPECT_EQ(OpenAddress("tikv://pd:1/v").status().code(), StatusCode::kUnsupported);
 }
 
 TEST(Address, AKeyStandsBehindTheFolderAndIsNotShown) {

@@ -12,6 +12,7 @@
 
 #include "fakes/ports/served_cluster.h"
 #include "harness/backup/address.h"
+#include "harness/cli/open_source.h"
 #include "harness/cli/signals.h"
 #include "harness/cli/verb.h"
 
@@ -22,10 +23,10 @@ constexpr auto kSignalPoll = std::chrono::milliseconds(20);
 
 /// What an address holds, as the pairs of a whole cluster.
 Result<std::vector<std::pair<Bytes, Bytes>>> PairsOf(const std::string& address) {
-  Result<backup::OpenedSource> opened = backup::OpenAddress(address);
+  Result<backup::OpenedSource> opened = OpenSource(address);
   RETURN_IF_ERROR(opened.status());
   if (opened->content == backup::OpenedSource::Content::kViews) {
-    return Status::Unsupported(address + " holds no keys and values; serve needs kv:// or br://");
+    return Status::Unsupported(address + " holds no keys and values; serve needs kv://, br:// or tikv://");
   }
   std::vector<std::pair<Bytes, Bytes>> pairs;
   if (opened->content == backup::OpenedSource::Content::kCluster) {
@@ -66,7 +67,7 @@ class ServeVerb : public Verb {
     verb->add_option("--regions", options_.regions, "Cut into about so many regions more than a fresh cluster has")
         ->check(CLI::Range(1, 100'000));
     verb->add_option("--data", options_.data, "Keep the state in this folder, and go on from it: the same cluster on the same ports");
-    verb->add_option("--volume", volume_, "What the cluster holds: kv:// or br://");
+    verb->add_option("--volume", volume_, "What the cluster holds: kv://, br:// or tikv://");
     verb->add_option("--ready-file", ready_file_, "Written, whole, once clients may connect: the addresses as JSON");
     verb->add_option("--cert", options_.tls.certificate, "TLS on all ports with this certificate (PEM)");
     verb->add_option("--key", options_.tls.key, "Its key (PEM)");

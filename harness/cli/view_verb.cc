@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/backup/address.h"
+#include "harness/cli/open_source.h"
 #include "harness/cli/verb.h"
 #include "harness/juicefs/view_json.h"
 #include "reports/text.h"
@@ -72,7 +73,7 @@ class ViewVerb : public Verb {
  public:
   CLI::App* Register(CLI::App* program) override {
     CLI::App* verb = program->add_subcommand("view", "What a mount of the volumes behind an address shows");
-    verb->add_option("ADDRESS", address_, "kv:///keys.txt[.gz], dump:///m.json[.gz], br:///dir; #NAME means one volume")
+    verb->add_option("ADDRESS", address_, "kv:///keys.txt[.gz], dump:///m.json[.gz], br:///dir; #NAME means one volume; tikv://PD/VOLUME[@TS]")
         ->required();
     CLI::Option* json = verb->add_flag("--json", json_, "One JSON object an entry");
     verb->add_flag("--keys", keys_, "One line `hexkey hexvalue` a visible pair")->excludes(json);
@@ -80,7 +81,7 @@ class ViewVerb : public Verb {
   }
 
   ExitCode Run(Terminal* terminal) override {
-    const Result<backup::OpenedSource> source = backup::OpenAddress(address_);
+    const Result<backup::OpenedSource> source = OpenSource(address_);
     if (!source.ok()) {
       return Fail(terminal, source.error());
     }

@@ -25,6 +25,10 @@ struct ClientOptions {
   /// How long a store, and PD, may take for one answer: client-go's ReadTimeoutShort and PD's default.
   Micros store_timeout_us = 30'000'000;
   Micros pd_timeout_us = 3'000'000;
+  /// Changes nothing in the cluster: only calls that read are sent (CHECK), and a read that meets a lock waits for its owner and
+  /// asks again, for `lock_wait_us` in all; then it ends with kUndetermined, naming the lock.
+  bool passive = false;
+  Micros lock_wait_us = 20'000'000;
 };
 
 /// What a client did so far.
@@ -75,6 +79,7 @@ class Messenger {
     if (off_) {
       co_return Status::Cancelled(name_ + " is dead");
     }
+    CHECK(!options_.passive || OnlyReads(method.path)) << method.path;
     ++counters_.messages;
     sim::CallOptions options;
     options.label = std::move(label);
@@ -105,6 +110,9 @@ class Messenger {
   Counters& counters() { return counters_; }
 
  private:
+  // What a passive client may send.
+  static bool OnlyReads(std::string_view path);
+
   sim::Channel* channel_;
   sim::Scheduler* scheduler_;
   std::string name_;

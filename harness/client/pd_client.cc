@@ -173,4 +173,20 @@ sim::Task<Result<metapb::Store>> PdClient::GetStore(StoreId store, Backoffer* ba
   co_return answer.store();
 }
 
+sim::Task<Result<Timestamp>> PdClient::GetGcSafePoint(Backoffer* backoff) {
+  auto id = ClusterId(backoff);
+  CO_ASSIGN_OR_RETURN(const uint64_t cluster_id, co_await std::move(id));
+  pdpb::GetGCSafePointRequest request;
+  request.mutable_header()->set_cluster_id(cluster_id);
+  auto ask = Ask(pd::kGetGcSafePoint, "gc_safe_point", Bytes(), std::move(request), backoff);
+  auto response = co_await std::move(ask);
+  if (!response.ok()) {
+    co_return response.error();
+  }
+  if ((*response)->header().error().type() != pdpb::OK) {
+    co_return Status::Rejected("PD tells no GC safe point: " + (*response)->header().error().message());
+  }
+  co_return Timestamp((*response)->safe_point());
+}
+
 }  // namespace kvjury::client

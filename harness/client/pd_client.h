@@ -33,6 +33,9 @@ class PdClient {
   /// Errors: kNotFound for a store that is gone; as GetTimestamp. Suspends.
   sim::Task<Result<metapb::Store>> GetStore(StoreId store, Backoffer* backoff);
 
+  /// Versions below it may be gone. Errors as GetTimestamp. Suspends.
+  sim::Task<Result<Timestamp>> GetGcSafePoint(Backoffer* backoff);
+
   /// Whom to ask: the leader as far as is known.
   [[nodiscard]] const sim::Address& leader() const { return address_; }
   /// After a failed call: asks the next of several members who leads. May suspend.

@@ -34,8 +34,24 @@ sim::Task<Status> Snapshot::ResolveLock(kvrpcpb::LockInfo lock, Backoffer* backo
   co_return co_await std::move(resolve);
 }
 
+sim::Task<Status> Snapshot::WaitForOwner(kvrpcpb::LockInfo lock, Backoffer* backoff) {
+  ++services_.messenger->counters().locks_met;
+  const Micros left_us = services_.messenger->options().lock_wait_us - backoff->waited_us();
+  const std::string words = "the key 0x" + ToHex(lock.key()) + " is locked by the transaction that began at " +
+                            std::to_string(lock.lock_version()) + " (primary 0x" + ToHex(lock.primary_lock()) + ")";
+  if (left_us <= 0) {
+    co_return Status::Undetermined(words + ", still so after " + std::to_string(backoff->waited_us() / 1000) + " ms of waiting");
+  }
+  auto wait = backoff->Wait(BackoffKind::kTxnLockFast, words, left_us);
+  co_return co_await std::move(wait);
+}
+
 sim::Task<Status> Snapshot::ResolveLocks(std::vector<kvrpcpb::LockInfo> locks, Backoffer* backoff) {
   CO_RETURN_IF_ERROR(backoff->CountTry("locks are met all the time"));
+  if (services_.messenger->options().passive) {
+    auto waiting = WaitForOwner(std::move(locks.front()), backoff);
+    co_return co_await std::move(waiting);
+  }
   ResolveOptions options;
   options.caller_start_ts = version_;
   options.for_read = true;
@@ -213,7 +229,9 @@ sim::Task<Status> Snapshot::ReadBatchOnce(RegionPtr region, Batch* batch, Backof
 }
 
 sim::Task<Result<Snapshot::Page>> Snapshot::ScanPage(Bytes start, Bytes end, uint32_t batch) {
-  Backoffer backoff(services_.messenger, labels_, kReadBudgetUs);
+  // The wait for locks has a bound of its own.
+  const Micros lock_wait_us = services_.messenger->options().passive ? services_.messenger->options().lock_wait_us : 0;
+  Backoffer backoff(services_.messenger, labels_, kReadBudgetUs + lock_wait_us);
   RegionSender sender(services_, &backoff);
   while (true) {
     auto locate = services_.regions->LocateKey(start, &backoff);

@@ -3,7 +3,7 @@
 // Values read once are remembered, except at Timestamp::Max(), where every request sees the latest commit on its own and
 // there is no common snapshot. Locks in the way are resolved; locks of transactions that cannot commit below the snapshot
 // any more are ignored by later requests (Context.resolved_locks), those that did commit are read through
-// (committed_locks).
+// (committed_locks). A passive client (messenger.h) resolves none: it waits until they are gone.
 // Not modelled: key-only and reverse scans, followers' reads, the check against PD's saved GC safe point (JuiceFS never
 // writes that key).
 // Source: client-go v2.0.7 txnkv/txnsnapshot, batch sizes as JuiceFS 1.4 sets them.
@@ -25,7 +25,8 @@ class Snapshot {
 
   [[nodiscard]] Timestamp version() const { return version_; }
 
-  /// Errors of all reads: kUnavailable, kRejected, kDataLoss, kCancelled. Suspends.
+  /// Errors of all reads: kUnavailable, kRejected, kDataLoss, kCancelled; of a passive client also kUndetermined, for a lock that
+  /// stays. Suspends.
   sim::Task<Result<std::optional<Bytes>>> Get(Bytes key);
   sim::Task<Result<std::map<Bytes, Bytes>>> BatchGet(std::vector<Bytes> keys);
 
@@ -51,6 +52,7 @@ class Snapshot {
   sim::Task<Status> ReadBatchOnce(RegionPtr region, Batch* batch, Backoffer* backoff);
   sim::Task<Status> ResolveLocks(std::vector<kvrpcpb::LockInfo> locks, Backoffer* backoff);
   sim::Task<Status> ResolveLock(kvrpcpb::LockInfo lock, Backoffer* backoff);
+  sim::Task<Status> WaitForOwner(kvrpcpb::LockInfo lock, Backoffer* backoff);
   void FillLocks(kvrpcpb::Context* context) const;
   void Remember(const Bytes& key, std::optional<Bytes> value);
 

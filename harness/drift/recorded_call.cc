@@ -121,7 +121,7 @@ void ReadError(LineReader* line, RecordedCall* call) {
 }
 
 // `before`: where a left-out call belongs, 0 if the line does not say.
-Result<RecordedCall> ParseLine(std::string_view text, size_t* before) {
+Result<RecordedCall> ParseLine(std::string_view text, bool with_answers, size_t* before) {
   const Json object = Json::parse(text, nullptr, false);
   if (!object.is_object()) {
     return Status::DataLoss("no JSON object");
@@ -131,10 +131,8 @@ Result<RecordedCall> ParseLine(std::string_view text, size_t* before) {
   call.case_name = line.Text("case");
   ReadMethod(&line, &call);
   call.request = line.Hex("req_hex");
-  call.unrecorded = line.Flag("unrecorded");
-  if (before != nullptr) {
-    *before = line.Has("before") ? line.Number("before") : 0;
-  }
+  call.unrecorded = !with_answers || line.Flag("unrecorded");
+  *before = line.Has("before") ? line.Number("before") : 0;
   if (call.http() && !call.unrecorded) {
     if (!line.Has("status")) {
       line.Complain("no member \"status\"");
@@ -156,7 +154,7 @@ Result<RecordedCall> ParseLine(std::string_view text, size_t* before) {
 }
 
 template <class OnCall>
-Status ForEachLine(const std::string& name, std::string_view text, OnCall on_call) {
+Status ForEachLine(const std::string& name, std::string_view text, bool with_answers, OnCall on_call) {
   size_t number = 0;
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
@@ -166,7 +164,7 @@ Status ForEachLine(const std::string& name, std::string_view text, OnCall on_cal
       continue;
     }
     size_t before = 0;
-    Result<RecordedCall> call = ParseLine(line, &before);
+    Result<RecordedCall> call = ParseLine(line, with_answers, &before);
     if (!call.ok()) {
       return call.error().WithContext(name + " line " + std::to_string(number));
     }
@@ -180,7 +178,7 @@ Status ForEachLine(const std::string& name, std::string_view text, OnCall on_cal
 
 Result<std::vector<RecordedCall>> ParseCalls(const std::string& name, std::string_view text) {
   std::vector<RecordedCall> calls;
-  RETURN_IF_ERROR(ForEachLine(name, text, [&calls](RecordedCall call, size_t) { calls.push_back(std::move(call)); }));
+  RETURN_IF_ERROR(ForEachLine(name, text, true, [&calls](RecordedCall call, size_t) { calls.push_back(std::move(call)); }));
   return calls;
 }
 
@@ -189,11 +187,18 @@ Result<std::vector<RecordedCall>> LoadCalls(const std::string& path) {
   return ParseCalls(path, text);
 }
 
+Result<std::vector<RecordedCall>> LoadRequests(const std::string& path) {
+  ASSIGN_OR_RETURN(const Bytes text, ReadWhole(path));
+  std::vector<RecordedCall> calls;
+  RETURN_IF_ERROR(ForEachLine(path, text, false, [&calls](RecordedCall call, size_t) { calls.push_back(std::move(call)); }));
+  return calls;
+}
+
 Result<std::vector<RecordedCall>> WithLeftOut(std::vector<RecordedCall> calls, const std::string& left_out_path) {
   ASSIGN_OR_RETURN(const Bytes text, ReadWhole(left_out_path));
   std::multimap<size_t, RecordedCall> left_out;
   std::optional<size_t> homeless;
-  RETURN_IF_ERROR(ForEachLine(left_out_path, text, [&](RecordedCall call, size_t before) {
+  RETURN_IF_ERROR(ForEachLine(left_out_path, text, true, [&](RecordedCall call, size_t before) {
     if (before == 0 || !call.unrecorded) {
       homeless = homeless.value_or(call.line);
     }

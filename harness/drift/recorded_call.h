@@ -47,7 +47,9 @@ struct RecordedCall {
 /// Reads a whole file; it may hold no call at all. Errors: kNotFound and kEnvironment for the file, kDataLoss with file and line
 /// for what is in it.
 Result<std::vector<RecordedCall>> LoadCalls(const std::string& path);
-/// The same from text; `name` is for errors.
+/// The same of a file of requests: what lines say about answers is not read.
+Result<std::vector<RecordedCall>> LoadRequests(const std::string& path);
+/// As LoadCalls from text; `name` is for errors.
 Result<std::vector<RecordedCall>> ParseCalls(const std::string& name, std::string_view text);
 
 /// The calls of `left_out` in front of the lines of `calls` that their member "before" names. Errors: as LoadCalls.

@@ -1,0 +1,170 @@
+#include "harness/remote/grpc_calls.h"
+
+#include <grpcpp/support/client_callback.h>
+
+#include <chrono>
+
+#include "fakes/ports/messages.h"
+
+namespace kvjury::remote {
+
+namespace {
+
+std::chrono::system_clock::time_point DeadlineIn(Micros timeout_us) {
+  return std::chrono::system_clock::now() + std::chrono::microseconds(timeout_us);
+}
+
+Result<sim::MessagePtr> ParseAnswer(const CallTarget& target, grpc::ByteBuffer* bytes) {
+  sim::MessagePtr message = ports::Parse(*target.response, bytes);
+  if (message == nullptr) {
+    return Status::DataLoss("the answer of " + target.path + " is no message of its type");
+  }
+  return message;
+}
+
+struct Unary {
+  CallTarget target;
+  grpc::ClientContext context;
+  grpc::ByteBuffer request;
+  grpc::ByteBuffer response;
+  OnAnswer done;
+};
+
+// Keeps itself alive until gRPC is through with it.
+class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  explicit Stream(CallTarget target) : target_(std::move(target)) {}
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  void Begin(const std::shared_ptr<Stream>& self, grpc::ByteBuffer request) {
+    self_ = self;
+    request_ = std::move(request);
+    context_.set_deadline(DeadlineIn(target_.timeout_us));
+    target_.under_way->Add(&context_, self);
+    target_.stub->PrepareBidiStreamingCall(&context_, target_.path, {}, this);
+    AddHold();  // reads are asked for from outside of gRPC's callbacks
+    StartWriteLast(&request_, grpc::WriteOptions());
+    StartCall();
+  }
+
+  void Read(OnAnswer done) override {
+    std::unique_lock lock(mutex_);
+    if (end_) {
+      lock.unlock();
+      done(*end_);
+      return;
+    }
+    waiting_ = std::move(done);
+    if (held_) {
+      StartRead(&incoming_);
+    }
+  }
+
+  void Close() override {
+    std::unique_lock lock(mutex_);
+    const bool ended = end_.has_value();
+    lock.unlock();
+    if (!ended) {
+      context_.TryCancel();
+    }
+    ReleaseHold();
+  }
+
+ private:
+  void ReleaseHold() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!std::exchange(held_, false)) {
+        return;
+      }
+    }
+    RemoveHold();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      ReleaseHold();
+      return;  // OnDone tells why
+    }
+    OnAnswer done;
+    {
+      const std::lock_guard lock(mutex_);
+      done = std::exchange(waiting_, {});
+    }
+    done(ParseAnswer(target_, &incoming_));
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    const std::shared_ptr<Stream> self = std::move(self_);
+    OnAnswer done;
+    {
+      const std::lock_guard lock(mutex_);
+      end_ = status.ok() ? Result<sim::MessagePtr>(sim::MessagePtr()) : Result<sim::MessagePtr>(ports::FromGrpc(status));
+      done = std::exchange(waiting_, {});
+    }
+    if (done) {
+      done(*end_);
+    }
+    target_.under_way->Remove(&context_);
+  }
+
+  const CallTarget target_;
+  grpc::ClientContext context_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer incoming_;
+  std::shared_ptr<Stream> self_;
+  std::mutex mutex_;
+  bool held_ = true;
+  OnAnswer waiting_;
+  std::optional<Result<sim::MessagePtr>> end_;
+};
+
+}  // namespace
+
+void CallsUnderWay::Add(grpc::ClientContext* context, std::shared_ptr<void> owner) {
+  const std::lock_guard lock(mutex_);
+  contexts_.emplace(context, std::move(owner));
+}
+
+void CallsUnderWay::Remove(grpc::ClientContext* context) {
+  std::shared_ptr<void> owner;
+  const std::lock_guard lock(mutex_);
+  if (const auto found = contexts_.find(context); found != contexts_.end()) {
+    owner = std::move(found->second);
+    contexts_.erase(found);
+  }
+  changed_.notify_all();
+}
+
+void CallsUnderWay::CancelAllAndWait() {
+  std::unique_lock lock(mutex_);
+  const std::map<grpc::ClientContext*, std::shared_ptr<void>> all = contexts_;
+  lock.unlock();  // a call may end, and tell so, inside of TryCancel
+  for (const auto& [context, owner] : all) {
+    context->TryCancel();
+  }
+  lock.lock();
+  changed_.wait(lock, [this]() { return contexts_.empty(); });
+}
+
+void StartUnary(const CallTarget& target, const google::protobuf::Message& request, OnAnswer done) {
+  auto call = std::make_shared<Unary>();
+  call->target = target;
+  call->request = ports::Serialize(request);
+  call->done = std::move(done);
+  call->context.set_deadline(DeadlineIn(target.timeout_us));
+  target.under_way->Add(&call->context, call);
+  target.stub->UnaryCall(&call->context, target.path, {}, &call->request, &call->response, [call](const grpc::Status& status) {
+    call->done(status.ok() ? ParseAnswer(call->target, &call->response) : Result<sim::MessagePtr>(ports::FromGrpc(status)));
+    call->target.under_way->Remove(&call->context);
+  });
+}
+
+std::shared_ptr<MessageStream> MessageStream::Open(const CallTarget& target, const google::protobuf::Message& request) {
+  auto stream = std::make_shared<Stream>(target);
+  stream->Begin(stream, ports::Serialize(request));
+  return stream;
+}
+
+}  // namespace kvjury::remote

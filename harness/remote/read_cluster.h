@@ -1,0 +1,43 @@
+// Reads a key range of a running cluster at one timestamp, and changes nothing in it.
+//
+// Locks in the way are waited for, never resolved; one that stays makes the whole read kUndetermined, with its range. The GC safe
+// point of PD is looked at before and after the read: below it versions may be gone. Sent are only questions to PD (members,
+// timestamps, regions, stores, safe point) and KvScan, KvGet. A read raises the stores' max_ts in memory, as every reader's does.
+// Not modelled: several readers at once; a PD leader that changes while reading is followed by nobody.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fakes/base/bytes.h"
+#include "fakes/base/ids.h"
+#include "fakes/ports/tls.h"
+#include "fakes/sim/channel.h"
+
+namespace kvjury::remote {
+
+struct ReadRequest {
+  /// host:port of PD's members.
+  std::vector<sim::Address> members;
+  ports::TlsFiles tls;
+  /// Empty `end`: unbounded.
+  Bytes start;
+  Bytes end;
+  /// None: a new timestamp of PD.
+  std::optional<Timestamp> cut;
+  /// For locks, in one region.
+  Micros lock_wait_us = 20'000'000;
+};
+
+struct ReadResult {
+  Timestamp cut;
+  std::map<Bytes, Bytes> pairs;
+};
+
+/// Blocks. Errors: kUnavailable (PD or a store does not answer), kEnvironment (a PEM file), kInvalidArgument (a timestamp of the
+/// future), kUndetermined (a lock that stays, versions that may be gone), kRejected, kDataLoss.
+Result<ReadResult> ReadCluster(const ReadRequest& request);
+
+}  // namespace kvjury::remote
