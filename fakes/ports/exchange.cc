@@ -91,8 +91,8 @@ void Exchange::OnWriteDone(bool ok) {
   write_pending_ = false;
   std::function<void()> written = std::move(writing_.written);
   writing_ = {};
+  const std::deque<Outgoing> never = ok ? std::deque<Outgoing>() : std::exchange(outgoing_, {});
   if (!ok) {
-    outgoing_.clear();
     if (!ending_) {
       ending_ = true;
       status_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the client is gone");
@@ -105,16 +105,29 @@ void Exchange::OnWriteDone(bool ok) {
   if (written) {
     written();
   }
+  Forget(never);
+}
+
+void Exchange::Forget(const std::deque<Outgoing>& never) {
+  for (const Outgoing& outgoing : never) {
+    if (outgoing.written) {
+      outgoing.written();
+    }
+  }
 }
 
 void Exchange::OnCancel() {
   std::unique_lock lock(mutex_);
-  outgoing_.clear();
+  const std::deque<Outgoing> never = std::exchange(outgoing_, {});
   if (!ending_) {
     ending_ = true;
     status_ = grpc::Status(grpc::StatusCode::CANCELLED, "cancelled by the client");
   }
   Advance(&lock);
+  if (lock.owns_lock()) {
+    lock.unlock();
+  }
+  Forget(never);
 }
 
 void Exchange::OnDone() {
@@ -122,9 +135,11 @@ void Exchange::OnDone() {
   on_message_ = {};
   on_half_close_ = {};
   Ptr last = std::move(self_);
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   fill_ = {};
-  outgoing_.clear();
+  const std::deque<Outgoing> never = std::exchange(outgoing_, {});
+  lock.unlock();
+  Forget(never);
 }
 
 }  // namespace kvjury::ports

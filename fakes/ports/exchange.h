@@ -31,6 +31,7 @@ class Exchange : public grpc::ServerGenericBidiReactor {
   [[nodiscard]] grpc::GenericCallbackServerContext* context() const { return context_; }
   [[nodiscard]] std::chrono::steady_clock::time_point begun() const { return begun_; }
 
+  /// `written` is called once it is written or will never be; not if the exchange has ended before.
   void Send(grpc::ByteBuffer message, std::function<void()> written = {});
   /// There is something to fill a message with.
   void Refill();
@@ -52,6 +53,7 @@ class Exchange : public grpc::ServerGenericBidiReactor {
   void OnCancel() override;
   void OnDone() override;
   void Advance(std::unique_lock<std::mutex>* lock);
+  static void Forget(const std::deque<Outgoing>& never);
 
   grpc::GenericCallbackServerContext* context_;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();

@@ -11,12 +11,11 @@
 // Threads: gRPC's own; handlers run in the world. Source: gRPC 1.51, tikvpb, pdpb; TiKV's and PD's server options.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
-#include "fakes/base/bytes.h"
 #include "fakes/ports/call_log.h"
+#include "fakes/ports/call_script.h"
 #include "fakes/ports/live_world.h"
 
 namespace kvjury::ports {
@@ -24,13 +23,13 @@ namespace kvjury::ports {
 struct GrpcServerOptions {
   /// Where the handlers listen in the world: "pd", "store-1".
   sim::Address address;
-  /// The start key of a region by its id, for the labels of calls; may be empty. Called on the world's thread.
-  std::function<Bytes(uint64_t region_id)> region_start;
+  /// Names the calls.
+  CallScript* script = nullptr;
 };
 
 class GrpcServer {
  public:
-  /// `live` and `log` must outlive the server. `methods` is the address's table, complete and unchanging.
+  /// `live`, `log` and the script must outlive the server. `methods` is the address's table, complete and unchanging.
   GrpcServer(LiveWorld* live, const sim::MethodTable* methods, CallLog* log, GrpcServerOptions options);
   GrpcServer(const GrpcServer&) = delete;
   GrpcServer& operator=(const GrpcServer&) = delete;

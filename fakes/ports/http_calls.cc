@@ -1,7 +1,5 @@
 #include "fakes/ports/http_calls.h"
 
-#include <fmt/format.h>
-
 #include <future>
 
 namespace kvjury::ports {
@@ -9,6 +7,7 @@ namespace kvjury::ports {
 namespace {
 
 constexpr Micros kTimeoutUs = 30'000'000;
+constexpr auto kStopPoll = std::chrono::milliseconds(50);
 
 ::http::Response Plain(uint32_t status, std::string words) {
   ::http::Response response;
@@ -18,41 +17,41 @@ constexpr Micros kTimeoutUs = 30'000'000;
   return response;
 }
 
-std::string CallMetrics(const CallLog& log, const std::string& address) {
-  std::string calls = "# HELP kvjury_calls_total Calls from outside by method.\n# TYPE kvjury_calls_total counter\n";
-  std::string failed = "# HELP kvjury_calls_failed_total Those that ended with an error of gRPC.\n# TYPE kvjury_calls_failed_total counter\n";
-  std::string seconds = "# HELP kvjury_call_seconds_total Time that their answers took.\n# TYPE kvjury_call_seconds_total counter\n";
-  for (const auto& [where, counts] : log.counts()) {
-    if (where.first == address) {
-      calls += fmt::format("kvjury_calls_total{{method=\"{}\"}} {}\n", where.second, counts.calls);
-      failed += fmt::format("kvjury_calls_failed_total{{method=\"{}\"}} {}\n", where.second, counts.failed);
-      seconds += fmt::format("kvjury_call_seconds_total{{method=\"{}\"}} {:.6f}\n", where.second, static_cast<double>(counts.us_total) / 1e6);
-    }
-  }
-  return calls + failed + seconds;
-}
-
 }  // namespace
 
+::http::Response HttpCalls::Metrics() {
+  MetricsOfAddress metrics;
+  if (!calls_.live()->Run([this, &metrics]() { metrics = measure_(); })) {
+    return Plain(503, "the cluster is stopping\n");
+  }
+  ::http::Response response = Plain(200, MetricsText(metrics, *log_));
+  response.set_content_type("text/plain; version=0.0.4; charset=utf-8");
+  return response;
+}
+
 ::http::Response HttpCalls::Answer(const ::http::Request& request) {
-  const bool metrics = request.method() == "GET" && request.path() == "/metrics";
+  if (request.method() == "GET" && request.path() == "/metrics") {
+    return Metrics();
+  }
   if (!calls_.Serves(sim::kHttp.path)) {
-    return metrics ? Plain(200, CallMetrics(*log_, address_)) : Plain(404, "404 page not found\n");
+    return Plain(404, "404 page not found\n");
   }
   auto promise = std::make_shared<std::promise<Result<sim::MessagePtr>>>();
   std::future<Result<sim::MessagePtr>> answered = promise->get_future();
   calls_.Start(sim::kHttp.path, std::make_shared<const ::http::Request>(request), kTimeoutUs,
                [promise = std::move(promise)](Result<sim::MessagePtr> answer) { promise->set_value(std::move(answer)); });
   try {
+    // A call that a fault holds back must not hold back the end.
+    while (answered.wait_for(kStopPoll) == std::future_status::timeout) {
+      if (calls_.live()->stopping()) {
+        return Plain(503, "the cluster is stopping\n");
+      }
+    }
     const Result<sim::MessagePtr> answer = answered.get();
     if (!answer.ok()) {
       return Plain(503, answer.error().message() + "\n");
     }
-    ::http::Response response = static_cast<const ::http::Response&>(**answer);
-    if (metrics) {
-      response.mutable_body()->append(CallMetrics(*log_, address_));
-    }
-    return response;
+    return static_cast<const ::http::Response&>(**answer);
   } catch (const std::future_error&) {
     return Plain(503, "the cluster is stopping\n");
   }

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 namespace kvjury::ports {
 
 namespace {
@@ -12,7 +14,11 @@ namespace {
 constexpr int kReadTimeoutMs = 10'000;
 constexpr int kIdlePollMs = 100;
 constexpr int kIdlePollsMax = 1'200;
-constexpr size_t kBodyBytesMax = size_t{64} << 20;
+constexpr size_t kBodyBytesMax = size_t{16} << 20;
+// A request line and its headers: httplib bounds each line, not their number.
+constexpr size_t kHeadBytesMax = size_t{1} << 20;
+// Of the last piece, and of the frames of a chunked body.
+constexpr size_t kSlackBytes = size_t{1} << 20;
 
 bool WaitFor(int descriptor, short events, int timeout_ms) {
   pollfd wanted{descriptor, events, 0};
@@ -24,18 +30,39 @@ class DescriptorStream : public httplib::Stream {
   explicit DescriptorStream(int descriptor) : descriptor_(descriptor) {}
   bool is_readable() const override { return WaitFor(descriptor_, POLLIN, kReadTimeoutMs); }
   bool is_writable() const override { return WaitFor(descriptor_, POLLOUT, kReadTimeoutMs); }
-  ssize_t read(char* bytes, size_t size) override { return is_readable() ? recv(descriptor_, bytes, size, 0) : -1; }
+  ssize_t read(char* bytes, size_t size) override {
+    // The head is read in single bytes, a body in pieces.
+    size_t& left = size == 1 ? head_left_ : body_left_;
+    if (size > left || !is_readable()) {
+      return -1;
+    }
+    const ssize_t got = recv(descriptor_, bytes, size, 0);
+    left -= got > 0 ? static_cast<size_t>(got) : 0;
+    return got;
+  }
   ssize_t write(const char* bytes, size_t size) override {
     return is_writable() ? send(descriptor_, bytes, size, MSG_NOSIGNAL) : -1;
   }
   void get_remote_ip_and_port(std::string&, int&) const override {}
   void get_local_ip_and_port(std::string&, int&) const override {}
   socket_t socket() const override { return descriptor_; }
+  /// Another request begins.
+  void Refill() {
+    head_left_ = kHeadBytesMax;
+    body_left_ = kBodyBytesMax + kSlackBytes;
+  }
 
  private:
   int descriptor_;
+  size_t head_left_ = 0;
+  size_t body_left_ = 0;
 };
 
+bool IsAscii(const std::string& text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+// Header fields with other bytes are left out: nobody here reads them, and they are no text.
 ::http::Request FromHttplib(const httplib::Request& request) {
   ::http::Request message;
   message.set_method(request.method);
@@ -44,6 +71,9 @@ class DescriptorStream : public httplib::Stream {
   message.set_query(question == std::string::npos ? std::string() : request.target.substr(question + 1));
   message.set_body(request.body);
   for (const auto& [name, value] : request.headers) {
+    if (!IsAscii(name) || !IsAscii(value)) {
+      continue;
+    }
     ::http::Header* header = message.add_headers();
     header->set_name(name);
     header->set_value(value);
@@ -57,6 +87,10 @@ class Engine : public httplib::Server {
   explicit Engine(const std::function<::http::Response(const ::http::Request&)>& handler) {
     set_payload_max_length(kBodyBytesMax);
     auto answer = [&handler](const httplib::Request& request, httplib::Response& response) {
+      if (!IsAscii(request.target)) {
+        response.status = 400;
+        return;
+      }
       const ::http::Response message = handler(FromHttplib(request));
       response.status = static_cast<int>(message.status());
       for (const ::http::Header& header : message.headers()) {
@@ -92,6 +126,7 @@ void ServeHttp(int descriptor, const std::function<::http::Response(const ::http
       ++idle;
       continue;
     }
+    stream.Refill();
     char first = 0;
     if (recv(descriptor, &first, 1, MSG_PEEK) <= 0 || !engine.ServeOne(stream)) {
       return;

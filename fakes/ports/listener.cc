@@ -17,6 +17,7 @@
 #include <cstring>
 #include <list>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -30,8 +31,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kPrefaceTimeout = std::chrono::seconds(10);
 constexpr size_t kHttpConnectionsMax = 512;
+constexpr size_t kTlsConnectionsMax = 4'096;
+constexpr auto kFullPause = std::chrono::milliseconds(20);
 constexpr int kBacklog = 1024;
 // Below the ports of outgoing connections, one of which could take a port while it is closed.
 constexpr uint64_t kQuietPortMin = 10'240;
@@ -94,6 +96,7 @@ class Listener::Impl {
     accepting_ = accepting;
     Wake();
   }
+  [[nodiscard]] bool settled() const { return accepting_ == is_open_; }
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] std::string address() const { return host_ + ":" + std::to_string(port_); }
   [[nodiscard]] size_t open_connections() const { return open_; }
@@ -200,6 +203,7 @@ class Listener::Impl {
     } else if (accepting_ && listening_ < 0) {
       (void)Listen(port_).ok();  // tried again at the next tick if somebody took the port meanwhile
     }
+    is_open_ = listening_ >= 0;
   }
 
   void CloseAll() {
@@ -223,6 +227,10 @@ class Listener::Impl {
       socklen_t size = sizeof(from);
       const int descriptor = accept4(listening_, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (descriptor < 0) {
+        // Without descriptors the port stays readable: others shall have time to give some back.
+        if (errno == EMFILE || errno == ENFILE) {
+          std::this_thread::sleep_for(kFullPause);
+        }
         return;
       }
       const int on = 1;
@@ -268,7 +276,7 @@ class Listener::Impl {
     const Speech speech = got > 0 ? Recognize(std::string_view(bytes, static_cast<size_t>(got))) : Speech::kNeedMore;
     if (speech == Speech::kNeedMore) {
       watched->partial = got > 0;
-      const bool too_long = Clock::now() - watched->since > kPrefaceTimeout;
+      const bool too_long = Clock::now() - watched->since > handlers_.preface_timeout;
       return got == 0 ? Drop(*watched, "closed before it said anything whole") : too_long && Drop(*watched, "said nothing whole for too long");
     }
     const bool encrypted = tls_ == nullptr || watched->inside_tls;
@@ -303,8 +311,7 @@ class Listener::Impl {
   }
 
   bool HandToHttp(const Watched& watched) {
-    const auto serving = static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [](const Worker& w) { return w.http; }));
-    if (serving >= kHttpConnectionsMax) {
+    if (CountWorkers(true) >= kHttpConnectionsMax) {
       return Drop(watched, "is one HTTP connection too many");
     }
     Say(watched.peer + " speaks HTTP/1.1");
@@ -312,31 +319,45 @@ class Listener::Impl {
     Worker& worker = workers_.emplace_back();
     worker.descriptor = watched.descriptor;
     worker.http = true;
-    worker.thread = std::thread([this, &worker]() {
-      ServeHttp(worker.descriptor, handlers_.on_http, [this]() { return Ending(); });
-      End(&worker);
-    });
+    return StartWorker(watched, [this, &worker]() { ServeHttp(worker.descriptor, handlers_.on_http, [this]() { return Ending(); }); });
+  }
+
+  [[nodiscard]] size_t CountWorkers(bool http) const {
+    return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [http](const Worker& w) { return w.http == http; }));
+  }
+
+  // A thread for the newest worker.
+  bool StartWorker(const Watched& watched, std::function<void()> work) {
+    Worker& worker = workers_.back();
+    try {
+      worker.thread = std::thread([this, &worker, work = std::move(work)]() {
+        work();
+        End(&worker);
+      });
+    } catch (const std::system_error&) {
+      Say(watched.peer + " is one connection too many: there are no threads left");
+      worker.Close();
+      workers_.pop_back();
+    }
     return true;
   }
 
   bool HandToTls(const Watched& watched) {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+    if (CountWorkers(false) >= kTlsConnectionsMax || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
       return Drop(watched, "is one TLS connection too many");
     }
     Worker& worker = workers_.emplace_back();
     worker.descriptor = watched.descriptor;
     worker.plain = pair[0];
-    worker.thread = std::thread([this, &worker, peer = watched.peer]() {
+    Watch(pair[1], watched.peer, true);
+    return StartWorker(watched, [this, &worker, peer = watched.peer]() {
       const Status carried = tls_->Carry(worker.descriptor, worker.plain, [this]() { return Ending(); });
       if (!carried.ok()) {
         Say(peer + " was refused: " + carried.message());
       }
       shutdown(worker.plain, SHUT_RDWR);
-      End(&worker);
     });
-    Watch(pair[1], watched.peer, true);
-    return true;
   }
 
   [[nodiscard]] bool Ending() const { return stopping_ || !accepting_; }
@@ -362,11 +383,12 @@ class Listener::Impl {
   std::string host_;
   std::shared_ptr<const TlsContext> tls_;
   ListenerHandlers handlers_;
-  int port_ = 0;
+  std::atomic<int> port_ = 0;
   int listening_ = -1;
   int wake_ = -1;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> accepting_{true};
+  std::atomic<bool> is_open_{true};
   std::atomic<size_t> open_{0};
   // Only on the listener's thread.
   std::list<Watched> watched_;
@@ -395,6 +417,7 @@ Listener::~Listener() = default;
 int Listener::port() const { return impl_->port(); }
 std::string Listener::address() const { return impl_->address(); }
 void Listener::SetAccepting(bool accepting) { impl_->SetAccepting(accepting); }
+bool Listener::settled() const { return impl_->settled(); }
 size_t Listener::open_connections() const { return impl_->open_connections(); }
 
 }  // namespace kvjury::ports

@@ -6,6 +6,7 @@
 // Errors of peers never end the listener. Threads: its own; the callbacks come from them.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,6 +24,8 @@ struct ListenerHandlers {
   std::function<::http::Response(const ::http::Request&)> on_http;
   /// A line for people about a connection: who, what it speaks, why it ended. May be empty.
   std::function<void(const std::string& line)> on_connection;
+  /// How long a peer may take until it is clear what it speaks.
+  std::chrono::milliseconds preface_timeout{10'000};
 };
 
 class Listener {
@@ -41,6 +44,8 @@ class Listener {
   [[nodiscard]] std::string address() const;
   /// False: connection attempts are refused and what is open is cut; true: listens on the same port again. Any thread.
   void SetAccepting(bool accepting);
+  /// Whether it has followed the last SetAccepting.
+  [[nodiscard]] bool settled() const;
   /// Connections that are open now, of all kinds.
   [[nodiscard]] size_t open_connections() const;
 

@@ -103,6 +103,11 @@ void LiveWorld::Stop() {
   pool_.reset();
 }
 
+bool LiveWorld::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
 void LiveWorld::Post(std::function<void()> work) {
   {
     const std::lock_guard lock(mutex_);

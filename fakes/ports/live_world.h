@@ -36,6 +36,8 @@ class LiveWorld {
   /// Ends the thread at the next event; what has not happened does not happen any more. Idempotent.
   void Stop();
 
+  /// Stop was called. Any thread.
+  [[nodiscard]] bool stopping() const;
   /// Runs `work` on the world's thread soon, in posting order. Any thread. Dropped after Stop.
   void Post(std::function<void()> work);
   /// The same, and waits for its end. Not from the world's thread. False if the world has stopped: `work` may not have run.
@@ -64,7 +66,7 @@ class LiveWorld {
   RocksDbState* state_ = nullptr;
   std::atomic<Micros> longest_step_us_{0};
   std::chrono::steady_clock::time_point started_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::function<void()>> inbox_;
   bool stopping_ = false;

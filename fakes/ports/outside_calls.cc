@@ -1,7 +1,5 @@
 #include "fakes/ports/outside_calls.h"
 
-#include <google/protobuf/descriptor.h>
-
 #include "fakes/ports/messages.h"
 
 namespace kvjury::ports {
@@ -11,34 +9,10 @@ namespace {
 // "/tikvpb.Tikv/KvGet" is "KvGet" in labels and counts.
 std::string ShortName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-// The region that a request names in its kvrpcpb.Context, 0 without one.
-uint64_t RegionOf(const google::protobuf::Message& request) {
-  const google::protobuf::FieldDescriptor* context = request.GetDescriptor()->FindFieldByName("context");
-  if (context == nullptr || context->message_type() == nullptr) {
-    return 0;
-  }
-  const google::protobuf::FieldDescriptor* region = context->message_type()->FindFieldByName("region_id");
-  if (region == nullptr || region->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_UINT64) {
-    return 0;
-  }
-  const google::protobuf::Message& message = request.GetReflection()->GetMessage(request, context);
-  return message.GetReflection()->GetUInt64(message, region);
-}
-
-// The range that a request starts at, for those that name no region (Backup).
-Bytes StartKeyOf(const google::protobuf::Message& request) {
-  const google::protobuf::FieldDescriptor* start = request.GetDescriptor()->FindFieldByName("start_key");
-  if (start == nullptr || start->is_repeated() || start->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING) {
-    return {};
-  }
-  return request.GetReflection()->GetString(request, start);
-}
-
 }  // namespace
 
-OutsideCalls::OutsideCalls(LiveWorld* live, const sim::MethodTable* methods, CallLog* log, sim::Address address,
-                           RegionStart region_start)
-    : live_(live), methods_(methods), log_(log), address_(std::move(address)), region_start_(std::move(region_start)) {
+OutsideCalls::OutsideCalls(LiveWorld* live, const sim::MethodTable* methods, CallLog* log, CallScript* script, sim::Address address)
+    : live_(live), methods_(methods), log_(log), script_(script), address_(std::move(address)) {
   // What PD tells depends on no data.
   about_cluster_ = methods->FindUnary("/pdpb.PD/Tso") != nullptr;
 }
@@ -61,14 +35,6 @@ void OutsideCalls::Open(std::string path, sim::MessagePtr request, Micros timeou
   });
 }
 
-sim::Label OutsideCalls::NextLabel(const std::string& path, const google::protobuf::Message& request) {
-  const std::string name = ShortName(path);
-  const uint64_t region = RegionOf(request);
-  const Bytes start = region != 0 && region_start_ ? region_start_(region) : StartKeyOf(request);
-  const uint64_t number = ++numbers_[{name, start}];
-  return (root_ / name).Keyed("region", start, number);
-}
-
 void OutsideCalls::Count(const std::string& path, std::chrono::steady_clock::time_point begun, bool ok) {
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
   log_->Add(address_, ShortName(path), static_cast<uint64_t>(took.count()), ok);
@@ -77,7 +43,7 @@ void OutsideCalls::Count(const std::string& path, std::chrono::steady_clock::tim
 sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, Micros timeout_us, Done done) {
   const auto begun = std::chrono::steady_clock::now();
   sim::CallOptions options;
-  options.label = NextLabel(path, *request);
+  options.label = script_->Next(address_, ShortName(path), *request);
   options.timeout_us = timeout_us;
   sim::Channel* channel = live_->world().fabric().ChannelFrom("outside");
   sim::Task<Result<sim::MessagePtr>> call = channel->CallRaw(path.c_str(), address_, std::move(request), std::move(options));
@@ -93,19 +59,29 @@ sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, M
 sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, Micros timeout_us, Exchange::Ptr exchange) {
   const auto begun = std::chrono::steady_clock::now();
   sim::CallOptions options;
-  options.label = NextLabel(path, *request);
+  options.label = script_->Next(address_, ShortName(path), *request);
   options.timeout_us = timeout_us;
   sim::Channel* channel = live_->world().fabric().ChannelFrom("outside");
   sim::Task<Result<std::unique_ptr<sim::StreamReader>>> opening =
       channel->OpenRaw(path.c_str(), address_, std::move(request), std::move(options));
   Result<std::unique_ptr<sim::StreamReader>> opened = co_await std::move(opening);
   Status end = opened.status();
-  while (end.ok() && !exchange->ended()) {
-    sim::Task<Result<sim::MessagePtr>> next = (*opened)->Next();
+  if (end.ok()) {
+    sim::Task<Status> forwarding = Forward(path, opened->get(), exchange);
+    end = co_await std::move(forwarding);
+  }
+  Count(path, begun, end.ok());
+  exchange->End(ToGrpc(end));
+}
+
+sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamReader* reader, const Exchange::Ptr& exchange) {
+  sim::Scheduler* scheduler = &live_->world().scheduler();
+  std::vector<std::shared_ptr<sim::OneShot<bool>>> held;
+  while (!exchange->ended()) {
+    sim::Task<Result<sim::MessagePtr>> next = reader->Next();
     Result<sim::MessagePtr> message = co_await std::move(next);
     if (!message.ok()) {
-      end = message.error();
-      break;
+      co_return message.error();
     }
     if (*message == nullptr) {
       break;
@@ -114,15 +90,34 @@ sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, 
       sim::Task<void> keeping = live_->Kept(about_cluster_);
       co_await std::move(keeping);
     }
-    auto written = std::make_shared<sim::OneShot<bool>>(&live_->world().scheduler());
-    exchange->Send(Serialize(**message), [live = live_, written]() { live->Post([written]() { written->Set(true); }); });
-    if (exchange->ended()) {
-      break;
+    sim::FaultSite site;
+    site.label = script_->NextAnswer(ShortName(path), **message);
+    site.to = address_;
+    site.method = path;
+    site.request = message->get();
+    const sim::FaultPlan::MessageFate fate = live_->world().faults().At(site);
+    if (fate.reset_stream || fate.lose_request || fate.lose_reply) {
+      co_return Status::Unavailable("stream reset");
     }
+    auto written = std::make_shared<sim::OneShot<bool>>(scheduler);
+    auto send = [live = live_, exchange, written, answer = *std::move(message)]() {
+      exchange->Send(Serialize(*answer), [live, written]() { live->Post([written]() { written->Set(true); }); });
+      if (exchange->ended()) {
+        written->Set(true);
+      }
+    };
+    if (fate.delay_us > 0) {
+      scheduler->After(fate.delay_us, site.label.hash(), std::move(send));
+      held.push_back(std::move(written));
+      continue;
+    }
+    send();
     co_await *written;
   }
-  Count(path, begun, end.ok());
-  exchange->End(ToGrpc(end));
+  for (const std::shared_ptr<sim::OneShot<bool>>& written : held) {
+    co_await *written;
+  }
+  co_return Status::Ok();
 }
 
 void OrderedCalls::Add(const Exchange::Ptr& exchange, sim::MessagePtr request) {

@@ -1,17 +1,17 @@
 // OutsideCalls: puts calls that came through a socket into the world and brings the answers back.
 //
-// Each call gets a label made of names, "external/KvGet/region[/in]#3": the third outside KvGet on the region that starts at
-// /in, so that the fault plan of a case strikes real clients' calls as it strikes simulated ones.
+// Each call has a label (call_script.h), on which faults hang as on those of simulated calls; delays become real time. A message of
+// a server stream that a nudge holds back lets later ones pass, as the answer of a slow region does; the stream ends behind it.
 #pragma once
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
 #include "fakes/base/bytes.h"
 #include "fakes/ports/call_log.h"
+#include "fakes/ports/call_script.h"
 #include "fakes/ports/exchange.h"
 #include "fakes/ports/live_world.h"
 
@@ -21,10 +21,8 @@ class OutsideCalls {
  public:
   using Done = std::function<void(Result<sim::MessagePtr>)>;
 
-  /// The start key of a region by its id, as a user writes it; empty if there is none. Called on the world's thread.
-  using RegionStart = std::function<Bytes(uint64_t region_id)>;
-
-  OutsideCalls(LiveWorld* live, const sim::MethodTable* methods, CallLog* log, sim::Address address, RegionStart region_start);
+  /// All must outlive this.
+  OutsideCalls(LiveWorld* live, const sim::MethodTable* methods, CallLog* log, CallScript* script, sim::Address address);
 
   /// One unary call; `done` runs on the world's thread. Any thread.
   void Start(std::string path, sim::MessagePtr request, Micros timeout_us, Done done);
@@ -39,17 +37,15 @@ class OutsideCalls {
  private:
   sim::Task<void> Unary(std::string path, sim::MessagePtr request, Micros timeout_us, Done done);
   sim::Task<void> Stream(std::string path, sim::MessagePtr request, Micros timeout_us, Exchange::Ptr exchange);
-  sim::Label NextLabel(const std::string& path, const google::protobuf::Message& request);
+  sim::Task<Status> Forward(const std::string& path, sim::StreamReader* reader, const Exchange::Ptr& exchange);
   void Count(const std::string& path, std::chrono::steady_clock::time_point begun, bool ok);
 
   LiveWorld* live_;
   const sim::MethodTable* methods_;
   CallLog* log_;
+  CallScript* script_;
   sim::Address address_;
-  RegionStart region_start_;
   bool about_cluster_ = false;
-  sim::Label root_{"external"};
-  std::map<std::pair<std::string, std::string>, uint64_t> numbers_;
 };
 
 /// The messages of one stream as calls, one after another, answers in order.

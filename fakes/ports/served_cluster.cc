@@ -2,10 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
+#include <thread>
 
 #include "fakes/base/digest.h"
 #include "fakes/objects/object_store.h"
+#include "fakes/ports/control.h"
+#include "fakes/ports/control_socket.h"
 #include "fakes/ports/grpc_server.h"
 #include "fakes/ports/http_calls.h"
 #include "fakes/ports/listener.h"
@@ -19,6 +23,8 @@ namespace {
 constexpr int64_t kLoadedBeforeMs = 1'000;
 constexpr int kPdPort = 2379;
 constexpr uint32_t kStores = 3;
+constexpr int kSettlePolls = 200;
+constexpr auto kSettlePoll = std::chrono::milliseconds(5);
 
 int64_t WallClockMs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -52,6 +58,8 @@ std::vector<Bytes> EvenCuts(const std::vector<std::pair<Bytes, Bytes>>& pairs, u
 
 }  // namespace
 
+std::string ControlPathIn(const std::string& folder) { return folder + "/control"; }
+
 // One address of the world with its ports. Its listeners open first, since the cluster must know their numbers; whoever
 // connects that early waits.
 struct Endpoint {
@@ -59,6 +67,18 @@ struct Endpoint {
   std::unique_ptr<Listener> status_listener;
   std::unique_ptr<GrpcServer> grpc;
   std::unique_ptr<HttpCalls> http;
+
+  void SetAccepting(bool accepting) const {
+    for (const std::unique_ptr<Listener>* one : {&listener, &status_listener}) {
+      if (*one != nullptr) {
+        (*one)->SetAccepting(accepting);
+      }
+    }
+  }
+  [[nodiscard]] uint64_t open_connections() const {
+    return listener->open_connections() + (status_listener == nullptr ? 0 : status_listener->open_connections());
+  }
+  [[nodiscard]] bool settled() const { return listener->settled() && (status_listener == nullptr || status_listener->settled()); }
 };
 
 class ServedCluster::Impl {
@@ -67,6 +87,7 @@ class ServedCluster::Impl {
       : options_(std::move(options)),
         world_(options_.faults, NoLatency()),
         storages_(objects::Storages::LocalFolders()),
+        script_(&world_),
         live_(&world_),
         ready_(ready_promise_.get_future().share()) {}
   Impl(const Impl&) = delete;
@@ -86,11 +107,16 @@ class ServedCluster::Impl {
     if (std::exchange(stopped_, true)) {
       return;
     }
+    socket_.reset();
     for (std::unique_ptr<Endpoint>& endpoint : endpoints_) {
-      endpoint->listener.reset();
+      endpoint->SetAccepting(false);
     }
     live_.Stop();
+    if (cluster_ != nullptr) {
+      cluster_->WatchStores({});
+    }
     for (std::unique_ptr<Endpoint>& endpoint : endpoints_) {
+      endpoint->listener.reset();
       endpoint->status_listener.reset();
       if (endpoint->grpc != nullptr) {
         endpoint->grpc->Stop(0);
@@ -108,6 +134,7 @@ class ServedCluster::Impl {
   std::vector<ServedStore> stores_;
   CallLog calls_;
   LiveWorld& live() { return live_; }
+  sim::World& world() { return world_; }
   tikv::Cluster& cluster() { return *cluster_; }
 
  private:
@@ -146,7 +173,38 @@ class ServedCluster::Impl {
       RETURN_IF_ERROR(Serve(endpoints_[options_.pd_members + i].get(), cluster_->store_address(id), &cluster_->methods(id)));
       ++i;
     }
+    cluster_->WatchStores([this](StoreId id, bool alive) { FollowStore(id, alive); });
+    return ListenForCommands();
+  }
+
+  Status ListenForCommands() {
+    if (options_.control.empty()) {
+      return Status::Ok();
+    }
+    control_ = std::make_unique<Control>(cluster_.get(), &script_, &calls_);
+    ASSIGN_OR_RETURN(socket_, ControlSocket::Start(options_.control, [this](std::string_view line) { return Command(line); }));
     return Status::Ok();
+  }
+
+  std::string Command(std::string_view line) {
+    std::string answer = R"({"error": "the cluster is stopping"})";
+    live_.Run([this, line, &answer]() { answer = control_->Execute(line); });
+    // Who killed a store finds its ports closed.
+    for (int i = 0; i < kSettlePolls; ++i) {
+      if (std::all_of(endpoints_.begin(), endpoints_.end(), [](const auto& endpoint) { return endpoint->settled(); })) {
+        break;
+      }
+      std::this_thread::sleep_for(kSettlePoll);
+    }
+    return answer;
+  }
+
+  void FollowStore(StoreId id, bool alive) {
+    for (size_t i = 0; i < stores_.size(); ++i) {
+      if (stores_[i].id == id.value()) {
+        endpoints_[1 + i]->SetAccepting(alive);
+      }
+    }
   }
 
   Status OpenData() {
@@ -221,7 +279,7 @@ class ServedCluster::Impl {
     options.keep_collected = false;
     options.stores = options_.stores;
     options.pd_members = options_.pd_members;
-    options.clock_start_ms = WallClockMs();
+    options.clock_start_ms = WallClockMs() - options_.faults.trigger().target_clock_lag_ms();
     options.storages = &storages_;
     options.sst_codec = tikv::SstCodec::kRocksDb;
     options.instant = true;
@@ -242,6 +300,12 @@ class ServedCluster::Impl {
     for (const Bytes& cut : EvenCuts(options_.pairs, kept_.is_new() ? options_.regions : 0)) {
       static_cast<void>(cluster_->SplitAt(cut));  // false where two cuts fall on one key
     }
+    if (kept_.is_new() && options_.faults.trigger().empty_key_region()) {
+      CHECK(cluster_->SplitAt(""));
+    }
+    script_.SetRegionStart([this](const google::protobuf::Message& request) {
+      return cluster_->RegionStart(tikv::AddressedRegion(*cluster_, request));
+    });
     faults_ = std::make_unique<tikv::FaultExecutor>(&world_, std::vector<tikv::Cluster*>{cluster_.get()});
     return Status::Ok();
   }
@@ -251,9 +315,12 @@ class ServedCluster::Impl {
   Status Listen(Endpoint* endpoint, int port, bool with_http) {
     ListenerHandlers handlers;
     handlers.on_connection = options_.on_connection;
+    handlers.preface_timeout = options_.preface_timeout;
     handlers.on_grpc = [this, endpoint](int descriptor, const std::string& peer) {
       if (ready_.get()) {
         endpoint->grpc->AddConnection(descriptor, peer);
+      } else {
+        close(descriptor);
       }
     };
     if (with_http) {
@@ -268,6 +335,7 @@ class ServedCluster::Impl {
   Status ListenForStatus(Endpoint* endpoint, int port) {
     ListenerHandlers handlers;
     handlers.on_connection = options_.on_connection;
+    handlers.preface_timeout = options_.preface_timeout;
     handlers.on_http = HttpHandler(endpoint);
     Result<std::unique_ptr<Listener>> listener = Listener::Start(options_.host, port, tls_, std::move(handlers));
     RETURN_IF_ERROR(listener.status());
@@ -282,10 +350,30 @@ class ServedCluster::Impl {
   }
 
   Status Serve(Endpoint* endpoint, const sim::Address& address, const sim::MethodTable* methods) {
-    auto region_start = [this](uint64_t id) { return cluster_->RegionStart(RegionId(id)); };
-    endpoint->http = std::make_unique<HttpCalls>(&live_, methods, &calls_, address);
-    endpoint->grpc = std::make_unique<GrpcServer>(&live_, methods, &calls_, GrpcServerOptions{address, region_start});
+    auto measure = [this, endpoint, address]() { return Measure(*endpoint, address); };
+    endpoint->http = std::make_unique<HttpCalls>(&live_, methods, &calls_, &script_, address, std::move(measure));
+    endpoint->grpc = std::make_unique<GrpcServer>(&live_, methods, &calls_, GrpcServerOptions{address, &script_});
     return endpoint->grpc->Start();
+  }
+
+  MetricsOfAddress Measure(const Endpoint& endpoint, const sim::Address& address) const {
+    MetricsOfAddress metrics;
+    metrics.address = address;
+    metrics.connections = endpoint.open_connections();
+    const StoreId store = cluster_->StoreAt(address);
+    for (const auto& [start, region] : cluster_->regions().by_start()) {
+      const StoreId leader = cluster_->raft().Leader(region->id);
+      ++metrics.regions;
+      metrics.leaders += leader.valid() && (leader == store || !store.valid()) ? 1 : 0;
+    }
+    for (size_t cf = 0; store.valid() && cf < tikv::kColumnFamilyCount; ++cf) {
+      const auto family = static_cast<tikv::ColumnFamily>(cf);
+      metrics.records.emplace_back(tikv::ColumnFamilyName(family), cluster_->engine().RecordCount(family));
+    }
+    metrics.longest_step_us = static_cast<uint64_t>(live_.longest_step_us());
+    const auto& faults = cluster_->world()->faults().fired_counts();
+    metrics.faults.assign(faults.begin(), faults.end());
+    return metrics;
   }
 
   ServeOptions options_;
@@ -295,6 +383,9 @@ class ServedCluster::Impl {
   ServedState kept_;
   std::unique_ptr<tikv::Cluster> cluster_;
   std::unique_ptr<tikv::FaultExecutor> faults_;
+  CallScript script_;
+  std::unique_ptr<Control> control_;
+  std::unique_ptr<ControlSocket> socket_;
   LiveWorld live_;
   std::promise<bool> ready_promise_;
   std::shared_future<bool> ready_;
@@ -303,6 +394,7 @@ class ServedCluster::Impl {
 };
 
 Result<std::unique_ptr<ServedCluster>> ServedCluster::Start(ServeOptions options) {
+  RETURN_IF_ERROR(sim::CheckBugNames(options.faults));
   auto impl = std::make_unique<Impl>(std::move(options));
   RETURN_IF_ERROR(impl->Start());
   return std::unique_ptr<ServedCluster>(new ServedCluster(std::move(impl)));
@@ -313,6 +405,7 @@ ServedCluster::~ServedCluster() = default;
 const std::vector<std::string>& ServedCluster::pd_addresses() const { return impl_->pd_addresses_; }
 const std::vector<ServedStore>& ServedCluster::stores() const { return impl_->stores_; }
 const CallLog& ServedCluster::calls() const { return impl_->calls_; }
+std::vector<std::string> ServedCluster::never_fired() { return impl_->world().faults().never_fired(); }
 LiveWorld& ServedCluster::live() { return impl_->live(); }
 tikv::Cluster& ServedCluster::cluster() { return impl_->cluster(); }
 void ServedCluster::Stop() { impl_->Stop(); }

@@ -9,6 +9,7 @@
 // Threads: the world's, gRPC's, one for each port, one for each HTTP connection. Nothing survives Stop.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -45,10 +46,15 @@ struct ServeOptions {
   uint32_t regions = 0;
   /// What the cluster holds from the start: ascending user keys.
   std::vector<std::pair<Bytes, Bytes>> pairs;
-  /// Faults and delays; the rest of the case does not count.
+  /// Faults, delays, what is drawn of them, and of the trigger: a region that ends at the encoded empty key, a clock behind the wall
+  /// clock. The rest of the case does not count.
   record::Case faults;
+  /// The path of a socket for commands (control.h); empty: none.
+  std::string control;
   /// Certificates for all ports; without a certificate they are plain.
   TlsFiles tls;
+  /// How long a peer may take until it is clear what it speaks.
+  std::chrono::milliseconds preface_timeout{10'000};
   /// A line for people about a connection. May be empty. From several threads.
   std::function<void(const std::string&)> on_connection;
 };
@@ -59,9 +65,12 @@ struct ServedStore {
   std::string status_address;
 };
 
+/// Where the control socket of a cluster with this folder is, unless another place was asked for.
+std::string ControlPathIn(const std::string& folder);
+
 class ServedCluster {
  public:
-  /// Errors: kEnvironment for ports, certificates (both named) and gRPC; kInvalidArgument for a host, and for stores or pairs that
+  /// Errors: kEnvironment for ports, certificates (both named) and gRPC; kInvalidArgument for a host, a bug's name, and for stores or pairs that
   /// a folder with a cluster cannot take; those of OpenServedState. Nothing listens any more after an error.
   static Result<std::unique_ptr<ServedCluster>> Start(ServeOptions options);
   ServedCluster(const ServedCluster&) = delete;
@@ -73,6 +82,8 @@ class ServedCluster {
   [[nodiscard]] const std::vector<std::string>& pd_addresses() const;
   [[nodiscard]] const std::vector<ServedStore>& stores() const;
   [[nodiscard]] const CallLog& calls() const;
+  /// Labels of the case's explicit entries that never came up. Only on the world's thread, or after Stop.
+  [[nodiscard]] std::vector<std::string> never_fired();
   LiveWorld& live();
   /// Only on the world's thread, or after Stop.
   tikv::Cluster& cluster();

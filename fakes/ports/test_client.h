@@ -42,6 +42,14 @@ class TestClient {
         grpc::internal::ClientReaderWriterFactory<Request, Response>::Create(channel_.get(), rpc, context));
   }
 
+  template <class Request, class Response>
+  std::unique_ptr<grpc::ClientReader<Response>> ServerStream(const char* path, grpc::ClientContext* context, const Request& request) {
+    context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    const grpc::internal::RpcMethod rpc(path, grpc::internal::RpcMethod::SERVER_STREAMING);
+    return std::unique_ptr<grpc::ClientReader<Response>>(
+        grpc::internal::ClientReaderFactory<Response>::Create(channel_.get(), rpc, context, request));
+  }
+
  private:
   std::shared_ptr<grpc::Channel> channel_;
 };

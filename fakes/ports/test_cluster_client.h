@@ -109,7 +109,7 @@ class TestClusterClient {
     request.set_use_async_commit(true);
     request.set_min_commit_ts(start_ts + 1);
     kvrpcpb::PrewriteResponse response;
-    last_ = route.store->Call(tikv::kKvPrewrite, request, &response, 3'000);
+    last_ = route.store->Call(tikv::kKvPrewrite, request, &response, call_timeout_ms_);
     if (!last_.ok() || response.has_region_error() || response.errors_size() > 0 || response.one_pc_commit_ts() == 0) {
       return std::nullopt;
     }
@@ -142,7 +142,7 @@ class TestClusterClient {
         request.set_key(key);
         request.set_version(version);
         kvrpcpb::GetResponse response;
-        last_ = route.store->Call(tikv::kKvGet, request, &response, 3'000);
+        last_ = route.store->Call(tikv::kKvGet, request, &response, call_timeout_ms_);
         if (last_.ok() && !response.has_region_error() && !response.has_error()) {
           return {true, response.not_found() ? std::nullopt : std::optional<std::string>(response.value())};
         }
@@ -152,6 +152,8 @@ class TestClusterClient {
     return {};
   }
 
+  /// Of the calls to stores.
+  void set_call_timeout_ms(int timeout_ms) { call_timeout_ms_ = timeout_ms; }
   /// What gRPC said about the last call to a store.
   [[nodiscard]] const grpc::Status& last() const { return last_; }
 
@@ -159,6 +161,7 @@ class TestClusterClient {
   TestClient pd_;
   uint64_t cluster_id_ = 0;
   grpc::Status last_;
+  int call_timeout_ms_ = 3'000;
   std::unique_ptr<grpc::ClientContext> tso_context_;
   std::unique_ptr<grpc::ClientReaderWriter<pdpb::TsoRequest, pdpb::TsoResponse>> tso_;
   std::map<std::string, std::unique_ptr<TestClient>> stores_;

@@ -225,6 +225,10 @@ class Cluster : private RaftHost, private pd::Placement {
   /// the only store of a cluster may die if it returns.
   bool KillStore(StoreId store, Micros down_us);
   bool ReviveStore(StoreId store);
+  /// `watcher` is called in the step in which a store dies or returns.
+  void WatchStores(std::function<void(StoreId, bool alive)> watcher) { store_watcher_ = std::move(watcher); }
+  /// Neither dead nor paused.
+  [[nodiscard]] bool Responds(StoreId store) const { return StoreResponds(store); }
   /// The store does nothing for `pause_us`. After the election timeout its regions have other leaders.
   bool PauseStore(StoreId store, Micros pause_us);
   bool JumpClock(int64_t forward_ms);
@@ -324,6 +328,7 @@ class Cluster : private RaftHost, private pd::Placement {
   std::map<uint64_t, uint64_t> planned_busy_ms_;
   Timestamp gc_done_;
   Status loaded_;
+  std::function<void(StoreId, bool alive)> store_watcher_;
   bool heartbeat_pending_ = false;
   bool bootstrapping_ = true;
 };

@@ -163,6 +163,9 @@ bool Cluster::KillStore(StoreId id, Micros down_us) {
   world_->fabric().SetDown(StoreAddressOf(id), true);
   raft_->StoreDied(id);
   pd_.StoreDied(id);
+  if (store_watcher_) {
+    store_watcher_(id, false);
+  }
   if (down_us > 0) {
     const uint64_t run = store.runs;
     timers_.After(down_us, "return", [this, id, run]() {
@@ -186,6 +189,9 @@ bool Cluster::ReviveStore(StoreId id) {
   world_->fabric().SetDown(StoreAddressOf(id), false);
   raft_->StoreReturned(id);
   pd_.StoreReturned(id);
+  if (store_watcher_) {
+    store_watcher_(id, true);
+  }
   return true;
 }
 

@@ -110,6 +110,8 @@ class Engine {
   /// valid. The work is in proportion to the changes since the last call.
   void Prune(Sequence oldest_needed);
 
+  /// Records of a family, hidden ones included.
+  [[nodiscard]] size_t RecordCount(ColumnFamily cf) const { return cells(cf).size(); }
   /// Stored versions of all families, hidden ones included: for tests and statistics.
   [[nodiscard]] size_t VersionCount() const;
 

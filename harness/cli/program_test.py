@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 import unittest
-import urllib.request
 
 PROGRAM, ROOT = sys.argv[1], sys.argv[2]
 
@@ -52,50 +51,6 @@ class ProgramTest(unittest.TestCase):
         self.assertRegex(err, r"\Akvjury: [^\n]+\n\Z")
         for word in words:
             self.assertIn(word, err)
-
-
-class Serve(ProgramTest):
-    def Start(self, *arguments):
-        folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, folder)
-        ready = os.path.join(folder, "ready.json")
-        process = subprocess.Popen([PROGRAM, "serve", "--pd-port", "0", "--ready-file", ready, *arguments],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        deadline = time.monotonic() + 30
-        while not os.path.exists(ready):
-            self.assertIsNone(process.poll())
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-        with open(ready, encoding="utf-8") as file:
-            return process, ready, json.load(file)
-
-    def test_addresses_answer_until_a_signal_ends_it_within_a_second_and_leaves_nothing(self):
-        process, ready, addresses = self.Start("--stores", "2")
-        self.assertEqual(len(addresses["stores"]), 2)
-        url = f"http://{addresses['pd'][0]}/pd/api/v1/stores"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            stores = json.load(answer)
-        self.assertEqual([store["store"]["address"] for store in stores["stores"]], [store["address"] for store in addresses["stores"]])
-        begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(10), 143)
-        self.assertLess(time.monotonic() - begun, 5)  # a second, on a machine that has one to spare
-        self.assertFalse(os.path.exists(ready))
-
-    def test_a_port_in_use_is_named(self):
-        _, _, addresses = self.Start()
-        port = addresses["pd"][0].split(":")[1]
-        self.Refused(6, [f"127.0.0.1:{port} is in use"], "serve", "--pd-port", port)
-
-    def test_wrong_arguments(self):
-        self.Refused(2, ["--cert"], "serve", "--cert", "/tmp/x.pem")
-        self.Refused(6, ["/nonexistent.pem"], "serve", "--pd-port", "0", "--cert", "/nonexistent.pem", "--key", "/nonexistent.key")
-        self.Refused(2, ["no address to listen on"], "serve", "--pd-port", "0", "--listen", "nowhere.invalid")
-        self.Refused(2, ["dump://"], "serve", "--pd-port", "0", "--volume", "dump://" + Volume("rich", "dump.json.gz"))
 
 
 class View(ProgramTest):

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <future>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -15,10 +16,12 @@
 #include "harness/cli/open_source.h"
 #include "harness/cli/signals.h"
 #include "harness/cli/verb.h"
+#include "harness/explore/case_file.h"
 
 namespace kvjury::cli {
 namespace {
 
+constexpr auto kWorthAWord = std::chrono::seconds(1);
 constexpr auto kSignalPoll = std::chrono::milliseconds(20);
 
 /// What an address holds, as the pairs of a whole cluster.
@@ -67,6 +70,8 @@ class ServeVerb : public Verb {
     verb->add_option("--regions", options_.regions, "Cut into about so many regions more than a fresh cluster has")
         ->check(CLI::Range(1, 100'000));
     verb->add_option("--data", options_.data, "Keep the state in this folder, and go on from it: the same cluster on the same ports");
+    verb->add_option("--faults", faults_, "Faults and delays of this case file strike outside calls by their labels (external/KvGet/region[...]#1)");
+    verb->add_option("--control", options_.control, "The socket on which kvjury poke is heard");
     verb->add_option("--volume", volume_, "What the cluster holds: kv://, br:// or tikv://");
     verb->add_option("--ready-file", ready_file_, "Written, whole, once clients may connect: the addresses as JSON");
     verb->add_option("--cert", options_.tls.certificate, "TLS on all ports with this certificate (PEM)");
@@ -91,12 +96,24 @@ class ServeVerb : public Verb {
       return Fail(terminal, Status::InvalidArgument("--cert and --key belong together, and --ca needs both"));
     }
     if (!volume_.empty()) {
+      const auto begun = std::chrono::steady_clock::now();
       Result<std::vector<std::pair<Bytes, Bytes>>> pairs = PairsOf(volume_);
       if (!pairs.ok()) {
         return Fail(terminal, pairs.error());
       }
+      if (std::chrono::steady_clock::now() - begun > kWorthAWord) {
+        *terminal->err << fmt::format("kvjury serve: {} holds {} keys\n", volume_, pairs->size()) << std::flush;
+      }
       options_.pairs = *std::move(pairs);
     }
+    if (!faults_.empty()) {
+      Result<record::Case> faults = explore::ReadCaseFile(faults_);
+      if (!faults.ok()) {
+        return Fail(terminal, faults.error());
+      }
+      options_.faults = *std::move(faults);
+    }
+    ChooseControlPath();
     std::mutex mutex;
     if (verbose_) {
       options_.on_connection = [&mutex, terminal](const std::string& line) {
@@ -126,10 +143,28 @@ class ServeVerb : public Verb {
     if (verbose_) {
       SaySummary(terminal, (*started)->calls());
     }
+    for (const std::string& label : (*started)->never_fired()) {
+      Warn(terminal, "nothing came up at \"" + label + "\" of " + faults_);
+    }
     return stop.requested() ? *stop.requested() : Fail(terminal, failed.get());
   }
 
  private:
+  void ChooseControlPath() {
+    // A socket's path has little room.
+    constexpr size_t kPathSizeMax = 100;
+    if (options_.control.empty() && !options_.data.empty()) {
+      const std::string path = ports::ControlPathIn(std::filesystem::absolute(options_.data).lexically_normal().string());
+      options_.control = path.size() <= kPathSizeMax ? path : "";
+    }
+    if (options_.control.empty()) {
+      std::error_code error;
+      const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+      options_.control = (error ? "/tmp" : folder.string()) + "/kvjury-serve-" + std::to_string(getpid());
+    }
+    control_ = options_.control;
+  }
+
   Status SayReady(Terminal* terminal, const ports::ServedCluster& served) {
     nlohmann::ordered_json object;
     object["pd"] = served.pd_addresses();
@@ -139,6 +174,8 @@ class ServeVerb : public Verb {
       object["stores"].push_back({{"id", store.id}, {"address", store.address}, {"status_address", store.status_address}});
       words += fmt::format("  store {}: {}, status http://{}\n", store.id, store.address, store.status_address);
     }
+    object["control"] = control_;
+    words += fmt::format("  control socket: {}\n", control_);
     words += fmt::format("  juicefs: tikv://{}/NAME; br: --pd {}; Ctrl-C ends it\n", served.pd_addresses().front(),
                          served.pd_addresses().front());
     const std::string text = object.dump(2) + "\n";
@@ -164,6 +201,8 @@ class ServeVerb : public Verb {
 
   ports::ServeOptions options_;
   std::string volume_;
+  std::string faults_;
+  std::string control_;
   std::string ready_file_;
   std::string tls_init_;
   bool json_ = false;

@@ -59,6 +59,7 @@ Status WriteFileWhole(const std::string& path, const std::string& text);
 // The verbs, each in NAME_verb.cc.
 std::unique_ptr<Verb> MakeDriftVerb();
 std::unique_ptr<Verb> MakeListVerb();
+std::unique_ptr<Verb> MakePokeVerb();
 std::unique_ptr<Verb> MakeReplayVerb();
 std::unique_ptr<Verb> MakeRunVerb();
 std::unique_ptr<Verb> MakeSelftestVerb();

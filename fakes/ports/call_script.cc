@@ -1,0 +1,76 @@
+#include "fakes/ports/call_script.h"
+
+#include <google/protobuf/descriptor.h>
+
+namespace kvjury::ports {
+
+namespace {
+
+namespace protobuf = google::protobuf;
+
+Bytes KeyIn(const protobuf::Message& message, const char* name) {
+  const protobuf::FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
+  if (field == nullptr || field->is_repeated() || field->cpp_type() != protobuf::FieldDescriptor::CPPTYPE_STRING) {
+    return {};
+  }
+  return message.GetReflection()->GetString(message, field);
+}
+
+}  // namespace
+
+sim::Label CallScript::Next(const sim::Address& to, const std::string& method, const protobuf::Message& request) {
+  const Bytes start = region_start_ ? region_start_(request) : Bytes();
+  const uint64_t number = ++calls_[{method, start}];
+  sim::Label label = (root_ / method).Keyed("region", start, number);
+  if (!wishes_.empty()) {
+    MeetWishes(to, method, label);
+  }
+  return label;
+}
+
+sim::Label CallScript::NextAnswer(const std::string& method, const protobuf::Message& answer) {
+  const Bytes range = Printable(KeyIn(answer, "start_key")) + ".." + Printable(KeyIn(answer, "end_key"));
+  const uint64_t number = ++answers_[{method, range}];
+  return (root_ / method).Numbered("answer[" + range + "]", number);
+}
+
+size_t CallScript::Clear() {
+  const size_t count = wishes_.size();
+  wishes_.clear();
+  return count;
+}
+
+void CallScript::MeetWishes(const sim::Address& to, const std::string& method, const sim::Label& label) {
+  // Loading again adds to what is planned; what is drawn stays as it is.
+  record::Case addition;
+  if (world_->spec().has_explore()) {
+    *addition.mutable_explore() = world_->spec().explore();
+  }
+  for (auto wish = wishes_.begin(); wish != wishes_.end();) {
+    if (wish->until_us > 0 && wish->until_us <= world_->scheduler().now_us()) {
+      wish = wishes_.erase(wish);
+      continue;
+    }
+    const bool at_store = to.find("store-") != sim::Address::npos;
+    if ((!wish->method.empty() && wish->method != method) || (wish->only_at_stores && !at_store)) {
+      ++wish;
+      continue;
+    }
+    if (wish->fault.kind_case() != record::Fault::KIND_NOT_SET) {
+      *addition.add_fault() = wish->fault;
+      addition.mutable_fault()->rbegin()->set_at(label.text());
+    }
+    if (wish->delay_us > 0) {
+      record::Nudge* nudge = addition.add_nudge();
+      nudge->set_at(label.text());
+      nudge->set_delay_us(wish->delay_us);
+    }
+    ++met_;
+    wish = wish->count > 0 && --wish->count == 0 ? wishes_.erase(wish) : std::next(wish);
+  }
+  if (addition.fault_size() + addition.nudge_size() > 0) {
+    world_->faults().Load(addition);
+  }
+}
+
+}  // namespace kvjury::ports

@@ -1,0 +1,107 @@
+"""`kvjury serve` and `kvjury poke` as a user runs them. Usage: serve_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+from program_test import PROGRAM, ProgramTest, Run, Volume
+
+
+class Serve(ProgramTest):
+    def Start(self, *arguments):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        ready = os.path.join(folder, "ready.json")
+        process = subprocess.Popen([PROGRAM, "serve", "--pd-port", "0", "--ready-file", ready, *arguments],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + 30
+        while not os.path.exists(ready):
+            self.assertIsNone(process.poll())
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        with open(ready, encoding="utf-8") as file:
+            return process, ready, json.load(file)
+
+    def test_addresses_answer_until_a_signal_ends_it_within_a_second_and_leaves_nothing(self):
+        process, ready, addresses = self.Start("--stores", "2")
+        self.assertEqual(len(addresses["stores"]), 2)
+        url = f"http://{addresses['pd'][0]}/pd/api/v1/stores"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            stores = json.load(answer)
+        self.assertEqual([store["store"]["address"] for store in stores["stores"]], [store["address"] for store in addresses["stores"]])
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(10), 143)
+        self.assertLess(time.monotonic() - begun, 5)  # a second, on a machine that has one to spare
+        self.assertFalse(os.path.exists(ready))
+
+    def test_a_port_in_use_is_named(self):
+        _, _, addresses = self.Start()
+        port = addresses["pd"][0].split(":")[1]
+        self.Refused(6, [f"127.0.0.1:{port} is in use"], "serve", "--pd-port", port)
+
+    def Bad(self, text):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "bad.case")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_a_case_strikes_outside_calls_and_what_never_came_up_is_told(self):
+        case = self.Bad('nudge { at: "external/http/region[]#1" delay_us: 400000 } fault { at: "external/KvGet/region[]#9" lose_reply { } }')
+        process, _, addresses = self.Start("--faults", case)
+        begun = time.monotonic()
+        urllib.request.urlopen(f"http://{addresses['pd'][0]}/pd/api/v1/version", timeout=10).close()
+        self.assertGreaterEqual(time.monotonic() - begun, 0.4)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(10), 143)
+        self.assertIn(b'nothing came up at "external/KvGet/region[]#9"', process.stderr.read())
+
+    def test_poke(self):
+        process, ready, addresses = self.Start("--stores", "3")
+        code, out, err = Run("poke", addresses["control"], "split", "vol\\xfdA")
+        self.assertEqual((code, out), (0, ""), err)
+        self.assertIn("split key=766f6cfd41: done", err)
+        code, _, err = Run("poke", "--ready-file", ready, "split", "--hex", "766f6cfd41")
+        self.assertEqual(code, 3, err)
+        self.assertIn("no effect", err)
+        state = json.loads(self.Good("poke", addresses["control"], "state"))
+        self.assertEqual(len(state["regions"]), 6)
+        self.assertEqual(Run("poke", addresses["control"], "kill-store", str(addresses["stores"][0]["id"]), "--for", "10m")[0], 0)
+        self.assertEqual(Run("poke", addresses["control"], "slow", "KvGet", "--by", "20ms", "--for", "5s")[0], 0)
+        self.assertEqual(Run("poke", addresses["control"], "clock-jump", "1s")[0], 0)
+        self.assertEqual(Run("poke", addresses["control"], "lose-reply", "KvCommit", "2", "--json")[0], 0)
+        self.assertEqual(Run("poke", addresses["control"], "heal")[0], 0)
+        self.Refused(2, ["unknown command", "transfer-leader"], "poke", addresses["control"], "explode")
+        self.Refused(2, ["pause-store needs for_ms"], "poke", addresses["control"], "pause-store", "1")
+        self.Refused(2, ["--for"], "poke", addresses["control"], "pause-store", "1", "--for", "soon")
+        self.Refused(2, ["nothing of heal"], "poke", addresses["control"], "heal", "me")
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+        self.assertFalse(os.path.exists(addresses["control"]))
+        self.Refused(6, ["no served cluster listens"], "poke", addresses["control"], "state")
+
+    def test_wrong_arguments(self):
+        self.Refused(2, ["--cert"], "serve", "--cert", "/tmp/x.pem")
+        self.Refused(6, ["/nonexistent.pem"], "serve", "--pd-port", "0", "--cert", "/nonexistent.pem", "--key", "/nonexistent.key")
+        self.Refused(2, ["no address to listen on"], "serve", "--pd-port", "0", "--listen", "nowhere.invalid")
+        self.Refused(2, ["bad.case:2:", "no field named"], "serve", "--pd-port", "0", "--faults", self.Bad("name: 'x'\nfalt { }\n"))
+        self.Refused(6, ["nosuch.case"], "serve", "--pd-port", "0", "--faults", "/tmp/nosuch.case")
+        self.Refused(2, ["dump://"], "serve", "--pd-port", "0", "--volume", "dump://" + Volume("rich", "dump.json.gz"))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]] + sys.argv[3:])
