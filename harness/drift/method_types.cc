@@ -8,6 +8,8 @@
 #include "proto/tikv/backup.pb.h"
 #include "proto/tikv/etcdserverpb.pb.h"
 #include "proto/tikv/import_sstpb.pb.h"
+#include "proto/tikv/keyspacepb.pb.h"
+#include "proto/tikv/meta_storagepb.pb.h"
 #include "proto/tikv/pdpb.pb.h"
 #include "proto/tikv/tikvpb.pb.h"
 
@@ -21,7 +23,8 @@ namespace {
 const protobuf::MethodDescriptor* FindDescriptor(const std::string& name) {
   for (const protobuf::Descriptor* known :
        {backup::BackupRequest::descriptor(), etcdserverpb::RangeRequest::descriptor(), import_sstpb::ClearRequest::descriptor(),
-        pdpb::RequestHeader::descriptor(), tikvpb::BatchCommandsRequest::descriptor()}) {
+        keyspacepb::KeyspaceMeta::descriptor(), meta_storagepb::GetRequest::descriptor(), pdpb::RequestHeader::descriptor(),
+        tikvpb::BatchCommandsRequest::descriptor()}) {
     const protobuf::FileDescriptor* file = known->file();
     for (int i = 0; i < file->service_count(); ++i) {
       const std::string& service = file->service(i)->full_name();

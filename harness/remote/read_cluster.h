@@ -3,7 +3,7 @@
 // Locks in the way are waited for, never resolved; one that stays makes the whole read kUndetermined, with its range. The GC safe
 // point of PD is looked at before and after the read: below it versions may be gone. Sent are only questions to PD (members,
 // timestamps, regions, stores, safe point) and KvScan, KvGet. A read raises the stores' max_ts in memory, as every reader's does.
-// Not modelled: several readers at once; a PD leader that changes while reading is followed by nobody.
+// Not modelled: several readers at once.
 #pragma once
 
 #include <map>
