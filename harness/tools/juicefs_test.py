@@ -1,0 +1,244 @@
+"""The real juicefs on a served cluster: everything that it can do, judged by the kernel and by itself.
+
+Usage: juicefs_test.py PROGRAM SOURCE_DIR [unittest arguments]. Ends with 77 (skipped) without juicefs, FUSE or root.
+"""
+
+import fcntl
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import populate
+from real_tools import (Differences, Folder, Format, JuiceFs, Mount, Require, Run, Served, TOOLS, View, Walk)
+
+
+class OneVolume(unittest.TestCase):
+    """A served cluster of three stores and a formatted volume, for each test anew."""
+
+    def setUp(self):
+        self.folder = self.enterContext(Folder())
+        self.cluster = self.enterContext(Served("--stores", "3", "--regions", "4"))
+        self.meta = self.cluster.Meta("vol1")
+        Format(self.meta, os.path.join(self.folder, "bucket"))
+
+    def Same(self, left, right, entries_at_least, ignore=("sha256",)):
+        self.assertGreaterEqual(len(left), entries_at_least)
+        self.assertEqual(Differences(left, right, ignore)[:10], [])
+
+
+class Mounts(OneVolume):
+    def test_two_mounts_at_once_show_the_same_and_our_view_equals_the_kernel(self):
+        with Mount(self.meta) as first, Mount(self.meta) as second:
+            populate.Rich(os.path.join(first))
+            populate.Busy(os.path.join(second), 400)
+            subprocess.run(["sync", "-f", first], check=False)
+            time.sleep(2)  # writers hand their last slices over
+            seen = Walk(first)
+            self.Same(seen, Walk(second), 560, ignore=())
+        self.Same(seen, View(self.meta), 560)
+
+    def test_locks_and_open_deleted_files_are_seen_from_the_other_mount(self):
+        with Mount(self.meta) as first, Mount(self.meta) as second:
+            with open(os.path.join(first, "locked"), "wb") as file:
+                file.write(b"content")
+            time.sleep(1.2)  # the other mount's attribute cache
+            with open(os.path.join(first, "locked"), "r+b") as mine, open(os.path.join(second, "locked"), "r+b") as other:
+                fcntl.flock(mine, fcntl.LOCK_EX)
+                with self.assertRaises(BlockingIOError):
+                    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(mine, fcntl.LOCK_UN)
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(other, fcntl.LOCK_UN)
+                fcntl.lockf(mine, fcntl.LOCK_EX, 10, 5)
+                with self.assertRaises(BlockingIOError):
+                    fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 10)
+                fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 15)
+                os.unlink(os.path.join(first, "locked"))
+                mine.seek(0)
+                self.assertEqual(mine.read(), b"content")
+
+    def test_a_killed_client_leaves_a_volume_that_mounts_and_shows_what_was_synced(self):
+        with Mount(self.meta) as first:
+            populate.Busy(first, 200)
+            subprocess.run(["sync", "-f", first], check=False)
+            time.sleep(2)
+            before = Walk(first)
+            for pid in subprocess.run(["pgrep", "-f", f"mount {self.meta} {first}"], capture_output=True, text=True, check=False).stdout.split():
+                subprocess.run(["kill", "-9", pid], check=False)
+        with Mount(self.meta) as again:
+            self.Same(before, Walk(again), 200, ignore=("atime_ns",))
+
+    def test_backup_meta_writes_a_dump_into_the_bucket(self):
+        with Mount(self.meta) as first:
+            populate.Busy(first, 20)
+        with Mount(self.meta, "--backup-meta", "5m") as first:
+            deadline = time.monotonic() + 60
+            found = []
+            while not found and time.monotonic() < deadline:
+                time.sleep(1)
+                found = os.listdir(os.path.join(self.folder, "bucket/vol1/meta")) if os.path.isdir(os.path.join(self.folder, "bucket/vol1/meta")) else []
+            self.assertRegex(" ".join(found), r"dump-.*\.json\.gz")
+
+
+class Trouble(OneVolume):
+    """Two mounts write while regions split, leaders move and stores die: nothing that was acknowledged is lost."""
+
+    SECONDS = int(os.environ.get("KVJURY_SOAK_S", "20"))
+
+    def Write(self, mount, name, written, stop):
+        draw = random.Random(name)
+        os.mkdir(os.path.join(mount, name))
+        while not stop.is_set():
+            path = os.path.join(name, str(draw.randrange(200)))
+            content = draw.randbytes(draw.choice([1, 100, 30_000]))
+            with open(os.path.join(mount, path), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            written[path] = content
+            if draw.randrange(4) == 0:
+                moved = path + ".moved"
+                os.rename(os.path.join(mount, path), os.path.join(mount, moved))
+                written[moved] = written.pop(path)
+
+    def Disturb(self, stop):
+        """Each kind in turn; a store is down for two seconds, the others elect meanwhile."""
+        draw, effects = random.Random(1), {"split": 0, "transfer-leader": 0, "kill-store": 0}
+        for step in range(10**6):
+            if stop.wait(0.3):
+                return effects
+            key = (b"vol1\xfdA" + struct.pack("<Q", draw.randrange(1, 2000)) + b"I").hex()
+            words = (["split", key, "--hex"], ["transfer-leader", key, "--hex"], ["kill-store", str(draw.randrange(1, 4)), "--for", "2s"])[step % 12 == 11 and 2 or step % 2]
+            effects[words[0]] += self.cluster.Poke(*words, ok=(0, 3)) == 0
+        return effects
+
+    def test_nothing_acknowledged_is_lost(self):
+        stop, written, effects = threading.Event(), [{}, {}], {}
+        with Mount(self.meta) as first, Mount(self.meta) as second:
+            workers = [threading.Thread(target=self.Write, args=(mount, f"w{i}", written[i], stop)) for i, mount in enumerate((first, second))]
+            workers.append(threading.Thread(target=lambda: effects.update(self.Disturb(stop))))
+            for worker in workers:
+                worker.start()
+            time.sleep(self.SECONDS)
+            stop.set()
+            for worker in workers:
+                worker.join()
+            self.assertTrue(all(count > 0 for count in effects.values()), effects)
+            time.sleep(2)  # attribute caches
+            for mount in (first, second):
+                for path, content in {**written[0], **written[1]}.items():
+                    with open(os.path.join(mount, path), "rb") as file:
+                        self.assertEqual(file.read(), content, path)
+            seen = Walk(first)
+            self.Same(seen, Walk(second), 20, ignore=())
+        self.assertGreater(len(written[0]), 10)
+        self.assertGreater(len(written[1]), 10)
+        self.Same(seen, View(self.meta), 20)
+        JuiceFs("fsck", self.meta)
+        print(f"  {len(written[0]) + len(written[1])} files at the end of {self.SECONDS} s; {effects}", file=sys.stderr)
+
+
+class Commands(OneVolume):
+    def setUp(self):
+        super().setUp()
+        with Mount(self.meta) as mount:
+            populate.Rich(mount)
+            subprocess.run(["sync", "-f", mount], check=False)
+            time.sleep(2)
+
+    def Load(self, *arguments, form=()):
+        """Dumps, loads into an empty cluster, and dumps there again: both files."""
+        first, second = os.path.join(self.folder, "first"), os.path.join(self.folder, "second")
+        JuiceFs("dump", self.meta, first, *form, *arguments)
+        with Served("--stores", "2") as other:
+            target = other.Meta("vol1")
+            JuiceFs("load", target, first, *form)
+            JuiceFs("dump", target, second, *form, *arguments)
+            self.Same(View(self.meta), View(target), 150)
+        return first, second
+
+    def Dumped(self, path):
+        with open(path, encoding="utf-8") as file:
+            dump = json.load(file)
+        # A dump says when it was made by whom; a loaded volume counts on from higher numbers.
+        for key in ("Setting", "Counters", "Sustained", "DelFiles"):
+            dump.pop(key, None)
+        return dump
+
+    def test_a_json_dump_loads_into_an_empty_cluster_and_dumps_the_same_again(self):
+        first, second = self.Load("--keep-secret-key")
+        self.assertEqual(self.Dumped(first), self.Dumped(second))
+
+    def test_a_fast_json_dump_does_too(self):
+        first, second = self.Load("--keep-secret-key", "--fast")
+        self.assertEqual(self.Dumped(first), self.Dumped(second))
+
+    def test_a_binary_dump_does_too(self):
+        first, second = self.Load(form=("--binary",))
+        self.assertLess(abs(os.path.getsize(first) - os.path.getsize(second)), 4096)
+
+    def test_every_command_that_looks_or_repairs_ends_well(self):
+        with Mount(self.meta) as mount:
+            self.assertIn('"Name": "vol1"', JuiceFs("status", self.meta).stdout)
+            self.assertIn("inode", JuiceFs("info", os.path.join(mount, "plain")).stdout)
+            self.assertIn("FILES", JuiceFs("summary", mount).stdout)
+            JuiceFs("fsck", self.meta)
+            JuiceFs("gc", self.meta)
+            JuiceFs("gc", self.meta, "--compact", "--delete")
+            JuiceFs("quota", "set", self.meta, "--path", "/plain", "--capacity", "1", "--inodes", "500")
+            self.assertIn("/plain", JuiceFs("quota", "list", self.meta).stdout)
+            JuiceFs("quota", "check", self.meta, "--path", "/plain", "--repair")
+            JuiceFs("clone", os.path.join(mount, "plain"), os.path.join(mount, "cloned"))
+            self.assertEqual(sorted(os.listdir(os.path.join(mount, "plain"))), sorted(os.listdir(os.path.join(mount, "cloned"))))
+            JuiceFs("compact", os.path.join(mount, "slices"))
+            JuiceFs("rmr", os.path.join(mount, "cloned"))
+            self.assertFalse(os.path.exists(os.path.join(mount, "cloned")))
+            JuiceFs("fsck", self.meta)
+
+    def test_destroy_leaves_no_volume(self):
+        status = subprocess.run([TOOLS["juicefs"], "status", self.meta, "--no-agent"], capture_output=True, text=True, check=True).stdout
+        uuid = json.loads(status[status.index("{"):])["Setting"]["UUID"]
+        JuiceFs("destroy", self.meta, uuid, "--yes", "--force")
+        self.assertNotEqual(JuiceFs("status", self.meta, ok=()).returncode, 0)
+
+
+class ObjectStorage(unittest.TestCase):
+    def test_a_volume_keeps_its_blocks_in_the_cluster_too(self):
+        with Served("--stores", "3") as meta, Served("--stores", "2") as blocks:
+            JuiceFs("format", meta.Meta("vol1"), "vol1", "--storage", "tikv", "--bucket", blocks.pd)
+            content = os.urandom(3_000_000)
+            with Mount(meta.Meta("vol1")) as mount:
+                with open(os.path.join(mount, "file"), "wb") as file:
+                    file.write(content)
+            with Mount(meta.Meta("vol1")) as mount, open(os.path.join(mount, "file"), "rb") as file:
+                self.assertEqual(file.read(), content)
+            JuiceFs("fsck", meta.Meta("vol1"))
+            JuiceFs("gc", meta.Meta("vol1"))
+
+
+class Tls(unittest.TestCase):
+    def test_mutual_tls_serves_those_with_a_certificate_and_refuses_others(self):
+        with Folder() as folder:
+            from real_tools import PROGRAM
+            Run(PROGRAM, "serve", "--tls-init", folder)
+            ca, cert, key = (os.path.join(folder, name) for name in ("ca.pem", "client.pem", "client-key.pem"))
+            with Served("--cert", os.path.join(folder, "server.pem"), "--key", os.path.join(folder, "server-key.pem"), "--ca", ca) as cluster:
+                meta = f"{cluster.Meta('vol1')}?ca={ca}&cert={cert}&key={key}"
+                JuiceFs("format", meta, "vol1", "--storage", "file", "--bucket", os.path.join(folder, "bucket"))
+                with Mount(meta) as mount:
+                    populate.Busy(mount, 20)
+                    self.assertEqual(len(Walk(mount)), 20 + 4)
+                refused = subprocess.run([TOOLS["juicefs"], "status", f"{cluster.Meta('vol1')}?ca={ca}", "--no-agent"], capture_output=True, timeout=200, check=False)
+                self.assertNotEqual(refused.returncode, 0)
+
+
+if __name__ == "__main__":
+    Require("juicefs", mounts=True)
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
