@@ -9,12 +9,12 @@ import sys
 import tempfile
 import unittest
 
-import program_test as base
-from program_test import ROOT, Run, Volume
+import serve_program_test
+from program_test import ROOT, ProgramTest, Run, Volume
 
 
-class ServedTest(base.ProgramTest):
-    Start = base.Serve.Start
+class ServedTest(ProgramTest):
+    Start = serve_program_test.Serve.Start
 
 
 class Drift(ServedTest):

@@ -71,7 +71,7 @@ class Writer:
 
 
 class WhileWritten(unittest.TestCase):
-    def Drill(self, source_flags=(), target_flags=(), br_flags=(), meta_query="", backup_flags=(), tool="br"):
+    def Drill(self, source_flags=(), target_flags=(), br_flags=(), meta_query="", backup_flags=(), restore_flags=(), tool="br"):
         """Backs up under writes, restores elsewhere, compares keys and views at the cut; the backup's folder and br's answer."""
         folder = self.enterContext(Folder())
         backup = os.path.join(folder, "backup")
@@ -85,7 +85,7 @@ class WhileWritten(unittest.TestCase):
             with Writer(mount) as writer:
                 done = Backup(source, backup, *br_flags, *backup_flags, tool=tool)
             self.assertGreater(writer.count, 5)
-        Restore(target, backup, *br_flags, *[flag for flag in backup_flags if flag.startswith("--crypter")], tool=tool)
+        Restore(target, backup, *br_flags, *restore_flags, tool=tool)
         at_cut = f"{source.Meta('vol1')}@{Cut(done)}{meta_query}"
         restored = target.Meta("vol1") + meta_query
         keys = Keys(at_cut)
@@ -109,9 +109,10 @@ class WhileWritten(unittest.TestCase):
         self.Drill(tls, tls, ("--ca", ca, "--cert", cert, "--key", key), f"?ca={ca}&cert={cert}&key={key}")
 
     def test_the_same_with_every_flag_that_has_an_effect(self):
+        crypter = ("--crypter.method", "aes128-ctr", "--crypter.key", "0123456789abcdef0123456789abcdef")
         backup, _ = self.Drill(backup_flags=("--compression", "lz4", "--ratelimit", "1", "--ratelimit-unit", "8388608", "--concurrency", "2",
-                                             "--check-requirements=false", "--remove-schedulers", "--crypter.method", "aes128-ctr",
-                                             "--crypter.key", "0123456789abcdef0123456789abcdef"))
+                                             "--check-requirements=false", "--remove-schedulers", *crypter),
+                               restore_flags=("--ratelimit", "8", *crypter))
         plain = subprocess.run([PROGRAM, "view", f"br://{backup}#vol1"], capture_output=True, check=False)
         self.assertEqual(plain.returncode, 2, plain.stderr)
         self.assertGreater(len(View(f"br://{backup}?crypter.method=aes128-ctr&crypter.key=0123456789abcdef0123456789abcdef#vol1")), 150)
@@ -124,8 +125,10 @@ class WhileWritten(unittest.TestCase):
 class Folders(unittest.TestCase):
     """Backups that others made, restored by br into a served cluster."""
 
-    def Restored(self, folder, volumes):
+    def Restored(self, folder, volumes, years_ahead=0):
         target = self.enterContext(Served("--stores", "3"))
+        for _ in range(0, years_ahead, 30):
+            target.Poke("clock-jump", "--by", f"{30 * 365 * 24 * 60}m")
         Restore(target, folder)
         for volume in volumes:
             seen = View(f"br://{folder}#{volume}")
@@ -140,9 +143,9 @@ class Folders(unittest.TestCase):
                 target = self.Restored(folder, ("vol1", "vol2"))
                 with gzip.open(os.path.join(folder, "kv.txt.gz"), "rt") as file:
                     truth = [line.rstrip("\n").replace("\t", " ") for line in file]
-                self.assertGreater(len(truth), 5000)
+                self.assertGreater(len(truth), 2000)
                 held = [line for volume in ("vol1", "vol2") for line in Keys(f"tikv://{target.pd}/{volume}")]
-                self.assertGreater(len(held), 5000)
+                self.assertGreater(len(held), 2000)
                 values = {line.split(" ")[0]: line for line in truth}
                 missing = [line for volume in ("vol1", "vol2") for line in Keys(f"br://{folder}") if line.split(" ")[0] not in values]
                 self.assertEqual(missing, [])
@@ -155,9 +158,9 @@ class Folders(unittest.TestCase):
         self.assertIsNotNone(volume)
         names = {name for name in ("vol", "vol1", "rich") if subprocess.run([PROGRAM, "view", f"br://{backup}#{name}"], capture_output=True, check=False).returncode == 0}
         self.assertEqual(len(names), 1)
-        self.Restored(backup, names)
+        self.Restored(backup, names, years_ahead=210)  # that simulation begins after the latest time in the volume, the year 2200
         Br("debug", "decode", "-s", f"local://{backup}")
-        with open(os.path.join(backup, "backupmeta.json"), encoding="utf-8") as file:
+        with open(os.path.join(backup, "jsons/backupmeta.json"), encoding="utf-8") as file:
             self.assertIn("is_txn_kv", file.read())
 
 
@@ -196,7 +199,7 @@ class FalseSuccesses(unittest.TestCase):
         Restore(target, backup)
         JuiceFs("status", target.Meta("vol1"))
         with Mount(target.Meta("vol1"), "--read-only") as mount:
-            self.assertEqual(os.listdir(mount), [])
+            self.assertEqual([name for name in os.listdir(mount) if not name.startswith(".")], [])
 
 
 class Errors(unittest.TestCase):
