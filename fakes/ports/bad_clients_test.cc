@@ -97,16 +97,6 @@ class BadClientsTest : public testing::Test {
     const std::lock_guard lock(mutex_);
     return lines_;
   }
-  static std::string Ask(const std::string& address, const std::string& bytes, int patience_s = 3) {
-    const int descriptor = Connect(address);
-    EXPECT_GE(descriptor, 0);
-    SendText(descriptor, bytes);
-    shutdown(descriptor, SHUT_WR);
-    const std::string answer = ReadAll(descriptor, patience_s);
-    close(descriptor);
-    return answer;
-  }
-
   // What gRPC keeps for a moment of its own.
   static constexpr size_t kSlack = 8;
   std::mutex mutex_;

@@ -44,14 +44,6 @@ class ControlTest : public testing::Test {
     EXPECT_TRUE(answer.contains("effect")) << answer;
     return answer.contains("effect") && answer["effect"].get<bool>();
   }
-  // Until `holds`, for ten seconds.
-  static bool Soon(const std::function<bool()>& holds) {
-    const auto until = Clock::now() + std::chrono::seconds(10);
-    while (!holds() && Clock::now() < until) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return holds();
-  }
   uint64_t RegionOf(const std::string& key) { return client_->Find(key).context.region_id(); }
   uint64_t LeaderOf(const std::string& key) { return client_->Find(key).context.peer().store_id(); }
   const ServedStore& Store(uint64_t id) const {

@@ -170,7 +170,7 @@ class ServedCluster::Impl {
     i = 0;
     for (const StoreId id : cluster_->store_ids()) {
       stores_[i].id = id.value();
-      RETURN_IF_ERROR(Serve(endpoints_[options_.pd_members + i].get(), cluster_->store_address(id), &cluster_->methods(id)));
+      RETURN_IF_ERROR(Serve(EndpointOfStore(i), cluster_->store_address(id), &cluster_->methods(id)));
       ++i;
     }
     cluster_->WatchStores([this](StoreId id, bool alive) { FollowStore(id, alive); });
@@ -202,7 +202,7 @@ class ServedCluster::Impl {
   void FollowStore(StoreId id, bool alive) {
     for (size_t i = 0; i < stores_.size(); ++i) {
       if (stores_[i].id == id.value()) {
-        endpoints_[1 + i]->SetAccepting(alive);
+        EndpointOfStore(i)->SetAccepting(alive);
       }
     }
   }
@@ -309,6 +309,9 @@ class ServedCluster::Impl {
     faults_ = std::make_unique<tikv::FaultExecutor>(&world_, std::vector<tikv::Cluster*>{cluster_.get()});
     return Status::Ok();
   }
+
+  // After those of PD's members.
+  Endpoint* EndpointOfStore(size_t index) { return endpoints_[options_.pd_members + index].get(); }
 
   Endpoint* AddEndpoint() { return endpoints_.emplace_back(std::make_unique<Endpoint>()).get(); }
 

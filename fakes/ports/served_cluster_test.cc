@@ -1,23 +1,16 @@
 #include "fakes/ports/served_cluster.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <thread>
 
-#include "fakes/base/memcomparable.h"
-#include "fakes/pd/methods.h"
-#include "fakes/ports/test_client.h"
-#include "fakes/tikv/methods.h"
+#include "fakes/ports/test_cluster_client.h"
+#include "fakes/ports/test_sockets.h"
 #include "proto/tikv/tikvpb.pb.h"
 
 namespace kvjury::ports {
@@ -36,32 +29,6 @@ size_t OpenDescriptors() {
   return count;
 }
 
-int Connect(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
-  inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
-  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connect(descriptor, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) {
-    close(descriptor);
-    return -1;
-  }
-  return descriptor;
-}
-
-// Everything that the peer sends until it closes or says nothing for a while.
-std::string ReadAll(int descriptor) {
-  timeval patience{3, 0};
-  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  std::string text;
-  char bytes[4096];
-  for (ssize_t got = 0; (got = recv(descriptor, bytes, sizeof(bytes), 0)) > 0;) {
-    text.append(bytes, static_cast<size_t>(got));
-  }
-  return text;
-}
-
 class ServedClusterTest : public testing::Test {
  protected:
   void SetUp() override { Start({}); }
@@ -73,73 +40,24 @@ class ServedClusterTest : public testing::Test {
     Result<std::unique_ptr<ServedCluster>> started = ServedCluster::Start(std::move(options));
     ASSERT_TRUE(started.ok()) << started.error();
     served_ = *std::move(started);
-    pd_ = std::make_unique<TestClient>(served_->pd_addresses().front());
+    client_ = std::make_unique<TestClusterClient>(served_->pd_addresses().front());
+    ASSERT_NE(client_->cluster_id(), 0U);
     store_ = std::make_unique<TestClient>(served_->stores().front().address);
-    pdpb::GetMembersResponse members;
-    ASSERT_TRUE(pd_->Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
-    cluster_id_ = members.header().cluster_id();
   }
 
-  // The context of a request for the region that holds `key`, as PD tells it.
-  kvrpcpb::Context ContextOf(const Bytes& key) {
-    pdpb::GetRegionRequest request;
-    request.mutable_header()->set_cluster_id(cluster_id_);
-    request.set_region_key(EncodeKey(key));
-    pdpb::GetRegionResponse response;
-    EXPECT_TRUE(pd_->Call(pd::kGetRegion, request, &response).ok());
-    kvrpcpb::Context context;
-    context.set_region_id(response.region().id());
-    *context.mutable_region_epoch() = response.region().region_epoch();
-    *context.mutable_peer() = response.leader();
-    return context;
+  kvrpcpb::PrewriteRequest OnePhase(const Bytes& key, const Bytes& value) {
+    return TestClusterClient::OnePhase(client_->Find(key).context, key, value, client_->Now());
   }
+  kvrpcpb::GetRequest GetLatest(const Bytes& key) { return TestClusterClient::GetAt(client_->Find(key).context, key); }
 
-  kvrpcpb::PrewriteRequest OnePhase(const Bytes& key, const Bytes& value, uint64_t start_ts) {
-    kvrpcpb::PrewriteRequest request;
-    *request.mutable_context() = ContextOf(key);
-    kvrpcpb::Mutation* mutation = request.add_mutations();
-    mutation->set_op(kvrpcpb::Put);
-    mutation->set_key(key);
-    mutation->set_value(value);
-    request.set_primary_lock(key);
-    request.set_start_version(start_ts);
-    request.set_lock_ttl(3000);
-    request.set_txn_size(1);
-    request.set_try_one_pc(true);
-    request.set_use_async_commit(true);
-    request.set_min_commit_ts(start_ts + 1);
-    return request;
-  }
-
-  kvrpcpb::GetRequest GetLatest(const Bytes& key) {
-    kvrpcpb::GetRequest request;
-    *request.mutable_context() = ContextOf(key);
-    request.set_key(key);
-    request.set_version(UINT64_MAX);
-    return request;
-  }
-
-  uint64_t Now() {
-    grpc::ClientContext context;
-    auto stream = pd_->Stream<pdpb::TsoRequest, pdpb::TsoResponse>(pd::kTso.path, &context);
-    pdpb::TsoRequest request;
-    request.mutable_header()->set_cluster_id(cluster_id_);
-    request.set_count(1);
-    pdpb::TsoResponse response;
-    EXPECT_TRUE(stream->Write(request) && stream->Read(&response));
-    context.TryCancel();
-    return static_cast<uint64_t>(response.timestamp().physical()) << 18 | static_cast<uint64_t>(response.timestamp().logical());
-  }
-
-  uint64_t cluster_id_ = 0;
   std::unique_ptr<ServedCluster> served_;
-  std::unique_ptr<TestClient> pd_;
+  std::unique_ptr<TestClusterClient> client_;
   std::unique_ptr<TestClient> store_;
 };
 
 TEST_F(ServedClusterTest, AValueThatWasWrittenIsRead) {
   kvrpcpb::PrewriteResponse written;
-  ASSERT_TRUE(store_->Call(tikv::kKvPrewrite, OnePhase("k", "value", Now()), &written).ok());
+  ASSERT_TRUE(store_->Call(tikv::kKvPrewrite, OnePhase("k", "value"), &written).ok());
   EXPECT_GT(written.one_pc_commit_ts(), 0U) << written.ShortDebugString();
   kvrpcpb::GetResponse read;
   ASSERT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
@@ -159,19 +77,19 @@ TEST_F(ServedClusterTest, AWrongClusterIdIsAFailedPrecondition) {
   pdpb::GetAllStoresRequest request;
   request.mutable_header()->set_cluster_id(1);
   pdpb::GetAllStoresResponse response;
-  const grpc::Status status = pd_->Call(pd::kGetAllStores, request, &response);
+  const grpc::Status status = client_->pd().Call(pd::kGetAllStores, request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(status.error_message(), testing::StartsWith("mismatch cluster id, need "));
 }
 
 TEST_F(ServedClusterTest, TimestampsOfOneStreamComeInOrderAndRise) {
   grpc::ClientContext context;
-  auto stream = pd_->Stream<pdpb::TsoRequest, pdpb::TsoResponse>(pd::kTso.path, &context);
+  auto stream = client_->pd().Stream<pdpb::TsoRequest, pdpb::TsoResponse>(pd::kTso.path, &context);
   constexpr uint32_t kRequests = 200;
   std::thread writer([&]() {
     for (uint32_t i = 1; i <= kRequests; ++i) {
       pdpb::TsoRequest request;
-      request.mutable_header()->set_cluster_id(cluster_id_);
+      request.mutable_header()->set_cluster_id(client_->cluster_id());
       request.set_count(i);
       stream->Write(request);
     }
@@ -235,7 +153,7 @@ TEST_F(ServedClusterTest, EveryCommandOfABatchIsAnswered) {
 
 TEST_F(ServedClusterTest, AFrameOf64MebibytesIsCarriedBothWays) {
   const Bytes big(size_t{7} << 20, 'x');
-  kvrpcpb::PrewriteRequest request = OnePhase("big", big, Now());
+  kvrpcpb::PrewriteRequest request = OnePhase("big", big);
   for (int i = 0; i < 8; ++i) {
     kvrpcpb::Mutation* mutation = request.add_mutations();
     mutation->set_op(kvrpcpb::Put);
@@ -247,7 +165,7 @@ TEST_F(ServedClusterTest, AFrameOf64MebibytesIsCarriedBothWays) {
   ASSERT_TRUE(store_->Call(tikv::kKvPrewrite, request, &written, 60'000).ok());
   ASSERT_GT(written.one_pc_commit_ts(), 0U);
   kvrpcpb::ScanRequest scan;
-  *scan.mutable_context() = ContextOf("big");
+  *scan.mutable_context() = client_->Find("big").context;
   scan.set_start_key("big");
   scan.set_end_key("bih");
   scan.set_limit(100);
@@ -278,14 +196,11 @@ TEST_F(ServedClusterTest, AClientThatVanishesInMidStreamDisturbsNobody) {
 
 TEST_F(ServedClusterTest, GarbageAndHalfAPrefaceAreClosedAndOthersGoOn) {
   const std::string address = served_->pd_addresses().front();
-  const int garbage = Connect(address);
-  ASSERT_EQ(send(garbage, "\x01\x02\x03garbage", 10, 0), 10);
-  EXPECT_EQ(ReadAll(garbage), "");
-  close(garbage);
+  EXPECT_EQ(Ask(address, "\x01\x02\x03garbage"), "");
   const int half = Connect(address);
-  ASSERT_EQ(send(half, "PRI * HT", 8, 0), 8);
+  ASSERT_TRUE(SendText(half, "PRI * HT"));
   pdpb::GetMembersResponse members;
-  EXPECT_TRUE(pd_->Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
+  EXPECT_TRUE(client_->pd().Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
   close(half);
 }
 
@@ -295,12 +210,12 @@ TEST_F(ServedClusterTest, HttpAndGrpcShareThePortOfPd) {
   const std::string question = "GET /pd/api/v1/version HTTP/1.1\r\nHost: pd\r\n\r\n";
   // Two requests on one connection, the first in single bytes.
   for (const char c : question) {
-    ASSERT_EQ(send(descriptor, &c, 1, 0), 1);
+    ASSERT_TRUE(SendText(descriptor, std::string(1, c)));
   }
   char first[16] = {};
   ASSERT_GT(recv(descriptor, first, sizeof(first) - 1, MSG_PEEK | MSG_WAITALL), 0);
   const std::string last = "GET /pd/api/v1/nosuch HTTP/1.1\r\nHost: pd\r\nConnection: close\r\n\r\n";
-  ASSERT_EQ(send(descriptor, last.data(), last.size(), 0), static_cast<ssize_t>(last.size()));
+  ASSERT_TRUE(SendText(descriptor, last));
   const std::string answer = ReadAll(descriptor);
   close(descriptor);
   EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 200 OK"));
@@ -311,11 +226,7 @@ TEST_F(ServedClusterTest, HttpAndGrpcShareThePortOfPd) {
 
 TEST_F(ServedClusterTest, TheStatusPortOfAStoreShowsItsConfiguration) {
   const ServedStore& store = served_->stores().front();
-  const int descriptor = Connect(store.status_address);
-  const std::string question = "GET /config HTTP/1.1\r\nHost: store\r\nConnection: close\r\n\r\n";
-  ASSERT_EQ(send(descriptor, question.data(), question.size(), 0), static_cast<ssize_t>(question.size()));
-  const std::string answer = ReadAll(descriptor);
-  close(descriptor);
+  const std::string answer = HttpGet(store.status_address, "/config");
   EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 200 OK"));
   EXPECT_THAT(answer, testing::HasSubstr("application/json"));
   EXPECT_THAT(answer, testing::HasSubstr("\"addr\":\"" + store.address + "\""));
@@ -330,7 +241,7 @@ TEST_F(ServedClusterTest, HundredsOfConnectionsLeaveNoDescriptorBehind) {
     ASSERT_GE(descriptors.back(), 0);
   }
   pdpb::GetMembersResponse members;
-  EXPECT_TRUE(pd_->Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
+  EXPECT_TRUE(client_->pd().Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
   for (const int descriptor : descriptors) {
     close(descriptor);
   }

@@ -1,10 +1,6 @@
 // PD behind real ports: several members and the leader's moves, and timestamps as clients count on them.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 
@@ -12,6 +8,7 @@
 #include "fakes/pd/methods.h"
 #include "fakes/ports/served_cluster.h"
 #include "fakes/ports/test_client.h"
+#include "fakes/ports/test_sockets.h"
 
 namespace kvjury::ports {
 namespace {
@@ -20,36 +17,13 @@ int64_t WallClockMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// The body of what GET `path` answers.
-std::string HttpGet(const std::string& address, const std::string& path) {
-  const size_t colon = address.rfind(':');
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
-  inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
-  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  EXPECT_EQ(connect(descriptor, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
-  timeval patience{20, 0};
-  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  const std::string request = "GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\nConnection: close\r\n\r\n";
-  EXPECT_EQ(send(descriptor, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
-  std::string text;
-  char bytes[4096];
-  for (ssize_t got = 0; (got = recv(descriptor, bytes, sizeof(bytes), 0)) > 0;) {
-    text.append(bytes, static_cast<size_t>(got));
-  }
-  close(descriptor);
-  const size_t body = text.find("\r\n\r\n");
-  return body == std::string::npos ? text : text.substr(body + 4);
-}
-
 class ServedPdTest : public testing::Test {
  protected:
   void SetUp() override {
     ServeOptions options;
     options.pd_port = 0;
     options.pd_members = 3;
-    options.stores = 1;
+    options.stores = 3;
     Result<std::unique_ptr<ServedCluster>> started = ServedCluster::Start(std::move(options));
     ASSERT_TRUE(started.ok()) << started.error();
     served_ = *std::move(started);
@@ -99,8 +73,8 @@ TEST_F(ServedPdTest, EveryMemberTellsAllAddressesAndTheLeader) {
     EXPECT_TRUE(members_[static_cast<size_t>(i)]->Call(pd::kEtcdMemberList, etcdserverpb::MemberListRequest(), &listed).ok());
     EXPECT_EQ(listed.members_size(), 3);
     EXPECT_EQ(listed.header().member_id(), first.members(i).member_id());
-    EXPECT_EQ(HttpGet(served_->pd_addresses()[static_cast<size_t>(i)], "/pd/api/v1/members"),
-              HttpGet(served_->pd_addresses()[0], "/pd/api/v1/members"));
+    EXPECT_EQ(BodyOf(HttpGet(served_->pd_addresses()[static_cast<size_t>(i)], "/pd/api/v1/members")),
+              BodyOf(HttpGet(served_->pd_addresses()[0], "/pd/api/v1/members")));
   }
 }
 
@@ -116,6 +90,31 @@ TEST_F(ServedPdTest, AFollowerSaysThatItDoesNotLead) {
   EXPECT_EQ(no_timestamp.error_code(), grpc::StatusCode::UNKNOWN);
   EXPECT_EQ(no_timestamp.error_message(),
             "[PD:tso:ErrGenerateTimestamp]generate timestamp failed, requested pd is not leader of cluster");
+}
+
+TEST_F(ServedPdTest, AKilledStoreClosesItsPortsAndNoMembersPort) {
+  const auto accept = [](const std::string& address) {
+    const int descriptor = Connect(address);
+    close(descriptor);
+    return descriptor >= 0;
+  };
+  const auto accepting = [&]() {
+    std::vector<bool> open;
+    for (const std::string& address : served_->pd_addresses()) {
+      open.push_back(accept(address));
+    }
+    for (const ServedStore& store : served_->stores()) {
+      open.push_back(accept(store.address));
+      open.push_back(accept(store.status_address));
+    }
+    return open;
+  };
+  ASSERT_THAT(accepting(), testing::Each(true));
+  const StoreId second(served_->stores()[1].id);
+  ASSERT_TRUE(served_->live().Run([&]() { EXPECT_TRUE(served_->cluster().KillStore(second, 0)); }));
+  EXPECT_TRUE(Soon([&]() { return accepting() == std::vector<bool>{true, true, true, true, true, false, false, true, true}; }));
+  ASSERT_TRUE(served_->live().Run([&]() { EXPECT_TRUE(served_->cluster().ReviveStore(second)); }));
+  EXPECT_TRUE(Soon([&]() { return accepting() == std::vector<bool>(9, true); }));
 }
 
 TEST_F(ServedPdTest, TimestampsGrowOverEveryMoveOfTheLeader) {

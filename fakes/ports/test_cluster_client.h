@@ -88,15 +88,9 @@ class TestClusterClient {
     return store.get();
   }
 
-  /// One attempt at a one-phase write. The commit timestamp if it was acknowledged, else nothing: it may have happened or not.
-  std::optional<uint64_t> Put(const std::string& key, const std::string& value) {
-    const uint64_t start_ts = Now();
-    const Route route = start_ts == 0 ? Route() : Find(key);
-    if (route.store == nullptr) {
-      return std::nullopt;
-    }
+  static kvrpcpb::PrewriteRequest OnePhase(const kvrpcpb::Context& context, const std::string& key, const std::string& value, uint64_t start_ts) {
     kvrpcpb::PrewriteRequest request;
-    *request.mutable_context() = route.context;
+    *request.mutable_context() = context;
     kvrpcpb::Mutation* mutation = request.add_mutations();
     mutation->set_op(kvrpcpb::Put);
     mutation->set_key(key);
@@ -108,6 +102,25 @@ class TestClusterClient {
     request.set_try_one_pc(true);
     request.set_use_async_commit(true);
     request.set_min_commit_ts(start_ts + 1);
+    return request;
+  }
+
+  static kvrpcpb::GetRequest GetAt(const kvrpcpb::Context& context, const std::string& key, uint64_t version = UINT64_MAX) {
+    kvrpcpb::GetRequest request;
+    *request.mutable_context() = context;
+    request.set_key(key);
+    request.set_version(version);
+    return request;
+  }
+
+  /// One attempt at a one-phase write. The commit timestamp if it was acknowledged, else nothing: it may have happened or not.
+  std::optional<uint64_t> Put(const std::string& key, const std::string& value) {
+    const uint64_t start_ts = Now();
+    const Route route = start_ts == 0 ? Route() : Find(key);
+    if (route.store == nullptr) {
+      return std::nullopt;
+    }
+    const kvrpcpb::PrewriteRequest request = OnePhase(route.context, key, value, start_ts);
     kvrpcpb::PrewriteResponse response;
     last_ = route.store->Call(tikv::kKvPrewrite, request, &response, call_timeout_ms_);
     if (!last_.ok() || response.has_region_error() || response.errors_size() > 0 || response.one_pc_commit_ts() == 0) {
@@ -137,10 +150,7 @@ class TestClusterClient {
     do {
       const Route route = Find(key);
       if (route.store != nullptr) {
-        kvrpcpb::GetRequest request;
-        *request.mutable_context() = route.context;
-        request.set_key(key);
-        request.set_version(version);
+        const kvrpcpb::GetRequest request = GetAt(route.context, key, version);
         kvrpcpb::GetResponse response;
         last_ = route.store->Call(tikv::kKvGet, request, &response, call_timeout_ms_);
         if (last_.ok() && !response.has_region_error() && !response.has_error()) {

@@ -43,4 +43,28 @@ inline bool SendText(int descriptor, const std::string& text) {
   return send(descriptor, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
+/// What the peer answers to `bytes` when nothing more comes; "" if nobody accepts.
+inline std::string Ask(const std::string& address, const std::string& bytes, int patience_s = 3) {
+  const int descriptor = Connect(address);
+  if (descriptor < 0) {
+    return "";
+  }
+  SendText(descriptor, bytes);
+  shutdown(descriptor, SHUT_WR);
+  std::string answer = ReadAll(descriptor, patience_s);
+  close(descriptor);
+  return answer;
+}
+
+/// The whole answer to GET `path`, status line and headers too.
+inline std::string HttpGet(const std::string& address, const std::string& path) {
+  return Ask(address, "GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\nConnection: close\r\n\r\n", 20);
+}
+
+/// Of an HTTP answer.
+inline std::string BodyOf(const std::string& answer) {
+  const size_t body = answer.find("\r\n\r\n");
+  return body == std::string::npos ? answer : answer.substr(body + 4);
+}
+
 }  // namespace kvjury::ports

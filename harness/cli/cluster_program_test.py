@@ -108,6 +108,9 @@ class ViewOfACluster(ServedTest):
         self.Refused(6, [addresses["pd"][0]], "view", address)
         self.Refused(6, [addresses["pd"][0]], "view", address + f"?ca={folder}/a/ca.pem")
         self.Refused(6, [addresses["pd"][0]], "view", address + f"?ca={folder}/b/ca.pem")
+        # The client's certificate is for no host at all.
+        _, _, elsewhere = self.Start("--volume", keys, "--cert", f"{folder}/a/client.pem", "--key", f"{folder}/a/client-key.pem")
+        self.Refused(6, [elsewhere["pd"][0]], "view", f"tikv://{elsewhere['pd'][0]}/vol?ca={folder}/a/ca.pem")
 
 
 if __name__ == "__main__":

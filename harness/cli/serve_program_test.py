@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -46,6 +48,46 @@ class Serve(ProgramTest):
         self.assertEqual(process.wait(10), 143)
         self.assertLess(time.monotonic() - begun, 5)  # a second, on a machine that has one to spare
         self.assertFalse(os.path.exists(ready))
+
+    def Answered(self, address, hello, context=None, name="127.0.0.1"):
+        """Whether a peer that says `hello` gets a byte back, under TLS if there is a context for it."""
+        host, port = address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=10) as plain:
+            try:
+                with context.wrap_socket(plain, server_hostname=name) if context else plain as peer:
+                    peer.sendall(hello)
+                    return len(peer.recv(1)) == 1
+            except (ssl.SSLError, ConnectionError):
+                return False
+
+    def test_under_mutual_tls_only_the_right_certificates_and_names_are_served_on_every_port(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        for name in ("mine", "other"):
+            self.assertEqual(Run("serve", "--tls-init", f"{folder}/{name}")[0], 0)
+        _, _, addresses = self.Start("--stores", "2", "--pd-members", "2", "--ca", f"{folder}/mine/ca.pem", "--cert", f"{folder}/mine/server.pem",
+                                     "--key", f"{folder}/mine/server-key.pem")
+        http = b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n"
+        grpc = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+        ports = [(address, hello, alpn) for address in addresses["pd"] for hello, alpn in ((http, "http/1.1"), (grpc, "h2"))]
+        ports += [(store["address"], grpc, "h2") for store in addresses["stores"]]
+        ports += [(store["status_address"], http, "http/1.1") for store in addresses["stores"]]
+        self.assertEqual(len(ports), 8)
+        for address, hello, alpn in ports:
+            def Context(ca, certificate, alpn=alpn):
+                context = ssl.create_default_context(cafile=f"{folder}/{ca}/ca.pem")
+                context.set_alpn_protocols([alpn])
+                if certificate:
+                    context.load_cert_chain(f"{folder}/{certificate}/client.pem", f"{folder}/{certificate}/client-key.pem")
+                return context
+            with self.subTest(address=address, alpn=alpn):
+                self.assertTrue(self.Answered(address, hello, Context("mine", "mine")))
+                self.assertTrue(self.Answered(address, hello, Context("mine", "mine"), name="localhost"))
+                self.assertFalse(self.Answered(address, hello, Context("mine", "mine"), name="elsewhere.example"))
+                self.assertFalse(self.Answered(address, hello, Context("mine", None)))
+                self.assertFalse(self.Answered(address, hello, Context("mine", "other")))
+                self.assertFalse(self.Answered(address, hello, Context("other", "mine")))
+                self.assertFalse(self.Answered(address, hello))
 
     def test_a_port_in_use_is_named(self):
         _, _, addresses = self.Start()

@@ -187,6 +187,20 @@ class FalseSuccesses(unittest.TestCase):
         self.assertGreater(len(before), 10)
         self.assertEqual(before - self.KeysHeld(target), {"ff" * 9, "ff" * 12})
 
+    def test_a_late_answer_of_the_region_that_ends_at_the_encoded_empty_key_empties_the_backup(self):
+        folder = self.enterContext(Folder())
+        late = os.path.join(folder, "late.case")
+        with open(late, "w", encoding="utf-8") as file:
+            file.write('trigger { empty_key_region: true }\nnudge { at: "external/backup/answer[..]#1" delay_us: 2000000 }\n')
+        for attempt in range(3):
+            backup, source, _ = self.Clusters("--stores", "3", "--volume", f"kv://{ROOT}/scenarios/volumes/rich/kv.tsv.gz", "--faults", late)
+            self.assertGreater(len(Keys(source.Meta("vol"))), 1000)
+            self.assertIn("Txn Backup success summary", Backup(source, backup).stdout)
+            orphans = [name for _, _, names in os.walk(backup) for name in names if name.endswith(".sst")]
+            self.assertGreater(len(orphans), 0, attempt)
+            judged = Run(PROGRAM, "view", f"br://{backup}", ok=(4,))
+            self.assertIn("holds no visible key", judged.stdout)
+
     def test_a_restore_into_a_cluster_whose_clock_is_behind_is_invisible(self):
         backup, source, target = self.Clusters("--stores", "3")
         folder = self.enterContext(Folder())
