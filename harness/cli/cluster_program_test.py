@@ -9,12 +9,8 @@ import sys
 import tempfile
 import unittest
 
-import serve_program_test
-from program_test import ROOT, ProgramTest, Run, Volume
-
-
-class ServedTest(ProgramTest):
-    Start = serve_program_test.Serve.Start
+from program_test import ROOT, Run, Volume
+from serve_program_test import ServedTest
 
 
 class Drift(ServedTest):
@@ -29,15 +25,15 @@ class Drift(ServedTest):
         return result
 
     def test_every_recorded_call_of_a_real_store_and_pd_is_answered_alike(self):
-        _, _, addresses = self.Start("--stores", "1")
+        served = self.Start("--stores", "1")
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
-        result = self.Played(0, addresses["pd"][0], self.Probe("tikv-8.5.0.jsonl.gz"), "--folder", folder,
+        result = self.Played(0, served.pd, self.Probe("tikv-8.5.0.jsonl.gz"), "--folder", folder,
                              "--left-out", self.Probe("tikv-8.5.0.left-out.jsonl"))
         self.assertEqual((result["calls"], result["compared"], result["differences"]), (196, 180, []))
 
     def test_a_difference_is_told_and_a_reason_explains_it(self):
-        _, _, addresses = self.Start()
+        served = self.Start()
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
         files = {name: os.path.join(folder, name) for name in ("requests", "calls", "changed", "reasons", "none")}
@@ -45,25 +41,25 @@ class Drift(ServedTest):
             file.write('{"case":"who","method":"/pdpb.PD/GetMembers","req_hex":""}\n'
                        '{"case":"what","method":"GET /pd/api/v1/config/replicate"}\n'
                        '{"case":"no","method":"/pdpb.PD/NoSuchMethod","req_hex":""}\n')
-        code, out, err = Run("drift", addresses["pd"][0], "--record", files["requests"], "--out", files["calls"], "--scratch-cluster")
+        code, out, err = Run("drift", served.pd, "--record", files["requests"], "--out", files["calls"], "--scratch-cluster")
         self.assertEqual((code, out), (0, ""), err)
-        self.assertEqual(self.Played(0, addresses["pd"][0], files["calls"])["compared"], 3)
+        self.assertEqual(self.Played(0, served.pd, files["calls"])["compared"], 3)
         with open(files["calls"], encoding="utf-8") as file:
             lines = [json.loads(line) for line in file]
         self.assertIn("Unimplemented", lines[2]["grpc_error"])
         lines[1]["body"] = lines[1]["body"].replace('"max-replicas": 3', '"max-replicas": 5')
         with open(files["changed"], "w", encoding="utf-8") as file:
             file.write("".join(json.dumps(line) + "\n" for line in lines))
-        code, out, err = Run("drift", addresses["pd"][0], files["changed"], "--scratch-cluster")
+        code, out, err = Run("drift", served.pd, files["changed"], "--scratch-cluster")
         self.assertEqual((code, out), (1, ""))
         self.assertIn("what#1 GET /pd/api/v1/config/replicate body/max-replicas: recorded 5, got 3\n", err)
         with open(files["reasons"], "w", encoding="utf-8") as file:
             file.write('{"case":"what","field":"body/max-replicas","reason":"ours has three"}\n')
-        explained = self.Played(0, addresses["pd"][0], files["changed"], "--reasons", files["reasons"])
+        explained = self.Played(0, served.pd, files["changed"], "--reasons", files["reasons"])
         self.assertEqual(explained["differences"][0]["reason"], "ours has three")
-        self.assertEqual(len(self.Played(7, addresses["pd"][0], files["calls"], "--reasons", files["reasons"])["unused_reasons"]), 1)
+        self.assertEqual(len(self.Played(7, served.pd, files["calls"], "--reasons", files["reasons"])["unused_reasons"]), 1)
         open(files["none"], "w", encoding="utf-8").close()
-        self.Refused(4, ["holds no calls"], "drift", addresses["pd"][0], files["none"], "--scratch-cluster")
+        self.Refused(4, ["holds no calls"], "drift", served.pd, files["none"], "--scratch-cluster")
 
     def test_what_it_refuses(self):
         calls = self.Probe("pd-8.5.7.jsonl.gz")
@@ -72,27 +68,26 @@ class Drift(ServedTest):
         self.Refused(6, ["127.0.0.1:1"], "drift", "127.0.0.1:1", calls, "--scratch-cluster")
         self.Refused(6, ["/nonexistent"], "drift", "127.0.0.1:1", "/nonexistent", "--scratch-cluster")
         self.Refused(6, ["no PEM file"], "drift", "127.0.0.1:1", calls, "--scratch-cluster", "--ca", __file__)
-        _, _, addresses = self.Start("--volume", "kv://" + Volume("rich", "kv.tsv.gz"))
-        self.Refused(2, ["holds data"], "drift", addresses["pd"][0], calls, "--scratch-cluster")
+        served = self.Start("--volume", "kv://" + Volume("rich", "kv.tsv.gz"))
+        self.Refused(2, ["holds data"], "drift", served.pd, calls, "--scratch-cluster")
 
 
 class ViewOfACluster(ServedTest):
     def test_a_running_cluster_shows_what_its_keys_show(self):
         keys = "kv://" + Volume("rich", "kv.tsv.gz")
-        _, _, addresses = self.Start("--volume", keys, "--regions", "7")
-        pd = addresses["pd"][0]
-        self.assertEqual(self.Good("view", "--json", f"tikv://127.0.0.1:1,{pd}/vol"), self.Good("view", "--json", keys))
-        self.assertEqual(self.Good("view", "--keys", f"tikv://{pd}/vol"), self.Good("view", "--keys", keys))
-        self.assertEqual(self.Good("view", "--keys", f"tikv://{pd}#vol"), self.Good("view", "--keys", keys))
-        self.assertIn("766f6cfd73657474696e67 ", self.Good("view", "--keys", f"tikv://{pd}"))  # vol FD setting
-        _, _, copy = self.Start("--volume", f"tikv://{pd}/vol")
-        self.assertEqual(self.Good("view", f"tikv://{copy['pd'][0]}/vol"), self.Good("view", keys))
-        self.Refused(6, ['no volume "other"'], "view", f"tikv://{pd}/other")
-        self.Refused(6, ['no volume "vol"'], "view", f"tikv://{pd}/vol@100")
-        self.Refused(2, ["future"], "view", f"tikv://{pd}/vol@18000000000000000000")
-        self.Refused(2, ["timestamp of PD"], "view", f"tikv://{pd}/vol@yesterday")
+        served = self.Start("--volume", keys, "--regions", "7")
+        self.assertEqual(self.Good("view", "--json", f"tikv://127.0.0.1:1,{served.pd}/vol"), self.Good("view", "--json", keys))
+        self.assertEqual(self.Good("view", "--keys", f"tikv://{served.pd}/vol"), self.Good("view", "--keys", keys))
+        self.assertEqual(self.Good("view", "--keys", f"tikv://{served.pd}#vol"), self.Good("view", "--keys", keys))
+        self.assertIn("766f6cfd73657474696e67 ", self.Good("view", "--keys", f"tikv://{served.pd}"))  # vol FD setting
+        copy = self.Start("--volume", f"tikv://{served.pd}/vol")
+        self.assertEqual(self.Good("view", f"tikv://{copy.pd}/vol"), self.Good("view", keys))
+        self.Refused(6, ['no volume "other"'], "view", f"tikv://{served.pd}/other")
+        self.Refused(6, ['no volume "vol"'], "view", f"tikv://{served.pd}/vol@100")
+        self.Refused(2, ["future"], "view", f"tikv://{served.pd}/vol@18000000000000000000")
+        self.Refused(2, ["timestamp of PD"], "view", f"tikv://{served.pd}/vol@yesterday")
         self.Refused(6, ["127.0.0.1:1"], "view", "tikv://127.0.0.1:1/vol")
-        self.Refused(6, ["/nonexistent.pem"], "view", f"tikv://{pd}/vol?ca=/nonexistent.pem")
+        self.Refused(6, ["/nonexistent.pem"], "view", f"tikv://{served.pd}/vol?ca=/nonexistent.pem")
 
     def test_under_tls_with_the_right_certificates_only(self):
         folder = tempfile.mkdtemp()
@@ -100,17 +95,17 @@ class ViewOfACluster(ServedTest):
         for name in ("a", "b"):
             self.assertEqual(Run("serve", "--tls-init", f"{folder}/{name}")[0], 0)
         keys = "kv://" + Volume("rich", "kv.tsv.gz")
-        _, _, addresses = self.Start("--volume", keys, "--ca", f"{folder}/a/ca.pem", "--cert", f"{folder}/a/server.pem",
+        served = self.Start("--volume", keys, "--ca", f"{folder}/a/ca.pem", "--cert", f"{folder}/a/server.pem",
                                      "--key", f"{folder}/a/server-key.pem")
-        address = f"tikv://{addresses['pd'][0]}/vol"
+        address = f"tikv://{served.pd}/vol"
         files = "?ca={0}/a/ca.pem&cert={0}/a/client.pem&key={0}/a/client-key.pem".format(folder)
         self.assertEqual(self.Good("view", address + files), self.Good("view", keys))
-        self.Refused(6, [addresses["pd"][0]], "view", address)
-        self.Refused(6, [addresses["pd"][0]], "view", address + f"?ca={folder}/a/ca.pem")
-        self.Refused(6, [addresses["pd"][0]], "view", address + f"?ca={folder}/b/ca.pem")
+        self.Refused(6, [served.pd], "view", address)
+        self.Refused(6, [served.pd], "view", address + f"?ca={folder}/a/ca.pem")
+        self.Refused(6, [served.pd], "view", address + f"?ca={folder}/b/ca.pem")
         # The client's certificate is for no host at all.
-        _, _, elsewhere = self.Start("--volume", keys, "--cert", f"{folder}/a/client.pem", "--key", f"{folder}/a/client-key.pem")
-        self.Refused(6, [elsewhere["pd"][0]], "view", f"tikv://{elsewhere['pd'][0]}/vol?ca={folder}/a/ca.pem")
+        elsewhere = self.Start("--volume", keys, "--cert", f"{folder}/a/client.pem", "--key", f"{folder}/a/client-key.pem")
+        self.Refused(6, [elsewhere.pd], "view", f"tikv://{elsewhere.pd}/vol?ca={folder}/a/ca.pem")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,8 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,39 +13,26 @@ import unittest
 import urllib.request
 
 from program_test import PROGRAM, ProgramTest, Run, Volume
+from served_process import ServedProcess
 
 
-class Serve(ProgramTest):
+class ServedTest(ProgramTest):
     def Start(self, *arguments):
-        folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, folder)
-        ready = os.path.join(folder, "ready.json")
-        process = subprocess.Popen([PROGRAM, "serve", "--pd-port", "0", "--ready-file", ready, *arguments],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        deadline = time.monotonic() + 30
-        while not os.path.exists(ready):
-            self.assertIsNone(process.poll())
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-        with open(ready, encoding="utf-8") as file:
-            return process, ready, json.load(file)
+        return self.enterContext(ServedProcess(PROGRAM, *arguments))
 
+
+class Serve(ServedTest):
     def test_addresses_answer_until_a_signal_ends_it_within_a_second_and_leaves_nothing(self):
-        process, ready, addresses = self.Start("--stores", "2")
-        self.assertEqual(len(addresses["stores"]), 2)
-        url = f"http://{addresses['pd'][0]}/pd/api/v1/stores"
+        served = self.Start("--stores", "2")
+        self.assertEqual(len(served.addresses["stores"]), 2)
+        url = f"http://{served.pd}/pd/api/v1/stores"
         with urllib.request.urlopen(url, timeout=10) as answer:
             stores = json.load(answer)
-        self.assertEqual([store["store"]["address"] for store in stores["stores"]], [store["address"] for store in addresses["stores"]])
+        self.assertEqual([store["store"]["address"] for store in stores["stores"]], [store["address"] for store in served.addresses["stores"]])
         begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(10), 143)
+        self.assertEqual(served.End(), 143)
         self.assertLess(time.monotonic() - begun, 5)  # a second, on a machine that has one to spare
-        self.assertFalse(os.path.exists(ready))
+        self.assertFalse(os.path.exists(served.ready_file))
 
     def Answered(self, address, hello, context=None, name="127.0.0.1"):
         """Whether a peer that says `hello` gets a byte back, under TLS if there is a context for it."""
@@ -65,13 +50,13 @@ class Serve(ProgramTest):
         self.addCleanup(shutil.rmtree, folder)
         for name in ("mine", "other"):
             self.assertEqual(Run("serve", "--tls-init", f"{folder}/{name}")[0], 0)
-        _, _, addresses = self.Start("--stores", "2", "--pd-members", "2", "--ca", f"{folder}/mine/ca.pem", "--cert", f"{folder}/mine/server.pem",
+        served = self.Start("--stores", "2", "--pd-members", "2", "--ca", f"{folder}/mine/ca.pem", "--cert", f"{folder}/mine/server.pem",
                                      "--key", f"{folder}/mine/server-key.pem")
         http = b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n"
         grpc = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-        ports = [(address, hello, alpn) for address in addresses["pd"] for hello, alpn in ((http, "http/1.1"), (grpc, "h2"))]
-        ports += [(store["address"], grpc, "h2") for store in addresses["stores"]]
-        ports += [(store["status_address"], http, "http/1.1") for store in addresses["stores"]]
+        ports = [(address, hello, alpn) for address in served.addresses["pd"] for hello, alpn in ((http, "http/1.1"), (grpc, "h2"))]
+        ports += [(store["address"], grpc, "h2") for store in served.addresses["stores"]]
+        ports += [(store["status_address"], http, "http/1.1") for store in served.addresses["stores"]]
         self.assertEqual(len(ports), 8)
         for address, hello, alpn in ports:
             def Context(ca, certificate, alpn=alpn):
@@ -90,8 +75,8 @@ class Serve(ProgramTest):
                 self.assertFalse(self.Answered(address, hello))
 
     def test_a_port_in_use_is_named(self):
-        _, _, addresses = self.Start()
-        port = addresses["pd"][0].split(":")[1]
+        served = self.Start()
+        port = served.pd.split(":")[1]
         self.Refused(6, [f"127.0.0.1:{port} is in use"], "serve", "--pd-port", port)
 
     def Bad(self, text):
@@ -104,37 +89,35 @@ class Serve(ProgramTest):
 
     def test_a_case_strikes_outside_calls_and_what_never_came_up_is_told(self):
         case = self.Bad('nudge { at: "external/http/region[]#1" delay_us: 400000 } fault { at: "external/KvGet/region[]#9" lose_reply { } }')
-        process, _, addresses = self.Start("--faults", case)
+        served = self.Start("--faults", case)
         begun = time.monotonic()
-        urllib.request.urlopen(f"http://{addresses['pd'][0]}/pd/api/v1/version", timeout=10).close()
+        urllib.request.urlopen(f"http://{served.pd}/pd/api/v1/version", timeout=10).close()
         self.assertGreaterEqual(time.monotonic() - begun, 0.4)
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(10), 143)
-        self.assertIn(b'nothing came up at "external/KvGet/region[]#9"', process.stderr.read())
+        self.assertEqual(served.End(), 143)
+        self.assertIn('nothing came up at "external/KvGet/region[]#9"', served.Said())
 
     def test_poke(self):
-        process, ready, addresses = self.Start("--stores", "3")
-        code, out, err = Run("poke", addresses["control"], "split", "vol\\xfdA")
+        served = self.Start("--stores", "3")
+        code, out, err = Run("poke", served.addresses["control"], "split", "vol\\xfdA")
         self.assertEqual((code, out), (0, ""), err)
         self.assertIn("split key=766f6cfd41: done", err)
-        code, _, err = Run("poke", "--ready-file", ready, "split", "--hex", "766f6cfd41")
+        code, _, err = Run("poke", "--ready-file", served.ready_file, "split", "--hex", "766f6cfd41")
         self.assertEqual(code, 3, err)
         self.assertIn("no effect", err)
-        state = json.loads(self.Good("poke", addresses["control"], "state"))
+        state = json.loads(self.Good("poke", served.addresses["control"], "state"))
         self.assertEqual(len(state["regions"]), 6)
-        self.assertEqual(Run("poke", addresses["control"], "kill-store", str(addresses["stores"][0]["id"]), "--for", "10m")[0], 0)
-        self.assertEqual(Run("poke", addresses["control"], "slow", "KvGet", "--by", "20ms", "--for", "5s")[0], 0)
-        self.assertEqual(Run("poke", addresses["control"], "clock-jump", "1s")[0], 0)
-        self.assertEqual(Run("poke", addresses["control"], "lose-reply", "KvCommit", "2", "--json")[0], 0)
-        self.assertEqual(Run("poke", addresses["control"], "heal")[0], 0)
-        self.Refused(2, ["unknown command", "transfer-leader"], "poke", addresses["control"], "explode")
-        self.Refused(2, ["pause-store needs for_ms"], "poke", addresses["control"], "pause-store", "1")
-        self.Refused(2, ["--for"], "poke", addresses["control"], "pause-store", "1", "--for", "soon")
-        self.Refused(2, ["nothing of heal"], "poke", addresses["control"], "heal", "me")
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
-        self.assertFalse(os.path.exists(addresses["control"]))
-        self.Refused(6, ["no served cluster listens"], "poke", addresses["control"], "state")
+        self.assertEqual(Run("poke", served.addresses["control"], "kill-store", str(served.addresses["stores"][0]["id"]), "--for", "10m")[0], 0)
+        self.assertEqual(Run("poke", served.addresses["control"], "slow", "KvGet", "--by", "20ms", "--for", "5s")[0], 0)
+        self.assertEqual(Run("poke", served.addresses["control"], "clock-jump", "1s")[0], 0)
+        self.assertEqual(Run("poke", served.addresses["control"], "lose-reply", "KvCommit", "2", "--json")[0], 0)
+        self.assertEqual(Run("poke", served.addresses["control"], "heal")[0], 0)
+        self.Refused(2, ["unknown command", "transfer-leader"], "poke", served.addresses["control"], "explode")
+        self.Refused(2, ["pause-store needs for_ms"], "poke", served.addresses["control"], "pause-store", "1")
+        self.Refused(2, ["--for"], "poke", served.addresses["control"], "pause-store", "1", "--for", "soon")
+        self.Refused(2, ["nothing of heal"], "poke", served.addresses["control"], "heal", "me")
+        served.End()
+        self.assertFalse(os.path.exists(served.addresses["control"]))
+        self.Refused(6, ["no served cluster listens"], "poke", served.addresses["control"], "state")
 
     def test_wrong_arguments(self):
         self.Refused(2, ["--cert"], "serve", "--cert", "/tmp/x.pem")

@@ -78,16 +78,16 @@ class WhileWritten(unittest.TestCase):
         os.mkdir(backup)
         source = self.enterContext(Served("--stores", "3", "--regions", "6", *source_flags))
         target = self.enterContext(Served("--stores", "2", "--regions", "9", *target_flags))
-        meta = source.Meta("vol1") + meta_query
-        Format(source.Meta("vol1") + meta_query, os.path.join(folder, "bucket"), name="vol1")
+        meta = source.Volume("vol1") + meta_query
+        Format(source.Volume("vol1") + meta_query, os.path.join(folder, "bucket"), name="vol1")
         with Mount(meta) as mount:
             populate.Rich(mount)
             with Writer(mount) as writer:
                 done = Backup(source, backup, *br_flags, *backup_flags, tool=tool)
             self.assertGreater(writer.count, 5)
         Restore(target, backup, *br_flags, *restore_flags, tool=tool)
-        at_cut = f"{source.Meta('vol1')}@{Cut(done)}{meta_query}"
-        restored = target.Meta("vol1") + meta_query
+        at_cut = f"{source.Volume('vol1')}@{Cut(done)}{meta_query}"
+        restored = target.Volume("vol1") + meta_query
         keys = Keys(at_cut)
         self.assertGreater(len(keys), 300)
         self.assertEqual(keys, Keys(restored))
@@ -133,7 +133,7 @@ class Folders(unittest.TestCase):
         for volume in volumes:
             seen = View(f"br://{folder}#{volume}")
             self.assertGreater(len(seen), 100)
-            self.assertEqual(Differences(seen, View(target.Meta(volume)))[:10], [])
+            self.assertEqual(Differences(seen, View(target.Volume(volume)))[:10], [])
         return target
 
     def test_the_recorded_backups_restore_to_what_the_real_mounts_showed(self):
@@ -194,7 +194,7 @@ class FalseSuccesses(unittest.TestCase):
             file.write('trigger { empty_key_region: true }\nnudge { at: "external/backup/answer[..]#1" delay_us: 2000000 }\n')
         for attempt in range(3):
             backup, source, _ = self.Clusters("--stores", "3", "--volume", f"kv://{ROOT}/scenarios/volumes/rich/kv.tsv.gz", "--faults", late)
-            self.assertGreater(len(Keys(source.Meta("vol"))), 1000)
+            self.assertGreater(len(Keys(source.Volume("vol"))), 1000)
             self.assertIn("Txn Backup success summary", Backup(source, backup).stdout)
             orphans = [name for _, _, names in os.walk(backup) for name in names if name.endswith(".sst")]
             self.assertGreater(len(orphans), 0, attempt)
@@ -205,14 +205,14 @@ class FalseSuccesses(unittest.TestCase):
         backup, source, target = self.Clusters("--stores", "3")
         folder = self.enterContext(Folder())
         source.Poke("clock-jump", "--by", "60m")
-        Format(source.Meta("vol1"), os.path.join(folder, "bucket"))
-        with Mount(source.Meta("vol1")) as mount:
+        Format(source.Volume("vol1"), os.path.join(folder, "bucket"))
+        with Mount(source.Volume("vol1")) as mount:
             populate.Busy(mount, 20)
         Backup(source, backup)
         self.assertGreater(len(View(f"br://{backup}#vol1")), 20)
         Restore(target, backup)
-        JuiceFs("status", target.Meta("vol1"))
-        with Mount(target.Meta("vol1"), "--read-only") as mount:
+        JuiceFs("status", target.Volume("vol1"))
+        with Mount(target.Volume("vol1"), "--read-only") as mount:
             self.assertEqual([name for name in os.listdir(mount) if not name.startswith(".")], [])
 
 
@@ -276,10 +276,10 @@ class Errors(unittest.TestCase):
     def test_a_second_restore_over_the_first_changes_nothing(self):
         with Served("--stores", "3") as cluster:
             Restore(cluster, self.backup)
-            once = Keys(cluster.Meta("vol"))
+            once = Keys(cluster.Volume("vol"))
             Restore(cluster, self.backup)
             self.assertGreater(len(once), 1000)
-            self.assertEqual(once, Keys(cluster.Meta("vol")))
+            self.assertEqual(once, Keys(cluster.Volume("vol")))
 
     def test_a_wrong_digest_in_the_meta_is_looked_at_by_nobody(self):
         folder = self.Copy("digest")
@@ -293,7 +293,7 @@ class Errors(unittest.TestCase):
             file.write(meta.replace(digest, bytes(32)))
         with Served("--stores", "3") as cluster:
             self.Ends(0, "Txn Restore success summary", Restore(cluster, folder, ok=()))
-            self.assertEqual(Keys(cluster.Meta("vol")), Keys(f"br://{self.backup}#vol"))
+            self.assertEqual(Keys(cluster.Volume("vol")), Keys(f"br://{self.backup}#vol"))
 
     def test_a_missing_a_truncated_and_a_flipped_file_keep_br_trying(self):
         """The real ones go on for about ten minutes; what can be seen in a minute is that they neither succeed nor give up."""

@@ -4,7 +4,9 @@ Usage: juicefs_test.py PROGRAM SOURCE_DIR [unittest arguments]. Ends with 77 (sk
 """
 
 import fcntl
+import itertools
 import json
+import multiprocessing
 import os
 import random
 import struct
@@ -25,7 +27,7 @@ class OneVolume(unittest.TestCase):
     def setUp(self):
         self.folder = self.enterContext(Folder())
         self.cluster = self.enterContext(Served("--stores", "3", "--regions", "4"))
-        self.meta = self.cluster.Meta("vol1")
+        self.meta = self.cluster.Volume("vol1")
         Format(self.meta, os.path.join(self.folder, "bucket"))
 
     def Same(self, left, right, entries_at_least, ignore=("sha256",)):
@@ -145,6 +147,72 @@ class Trouble(OneVolume):
         print(f"  {len(written[0]) + len(written[1])} files at the end of {self.SECONDS} s; {effects}", file=sys.stderr)
 
 
+class Killed(unittest.TestCase):
+    """`serve --data` is killed while a mount writes: what was synced is there, and the same mount goes on.
+
+    It goes on after up to 30 s, on a real cluster too: client-go finds PD dead when it asks where the dead store is, and asks again then.
+    """
+
+    ROUNDS = int(os.environ.get("KVJURY_KILLS", "2"))
+
+    @staticmethod
+    def Write(mount, log):
+        """In a process of its own: a start of the cluster that had the open files too would wait for the cluster."""
+        synced = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for i in itertools.count():
+            path = os.path.join(mount, str(i % 400))
+            with open(path + ".new", "w", encoding="ascii") as file:
+                file.write(f"{i}\n" * 50)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(path + ".new", path)
+            os.write(synced, b"%d\n" % i)
+
+    def Synced(self, log):
+        with open(log, encoding="ascii") as file:
+            return sum(1 for _ in file)
+
+    def UntilItWrites(self, log):
+        """How long the mount took to go on, in seconds."""
+        begun, before = time.monotonic(), self.Synced(log) + 1  # one may have been under way
+        while self.Synced(log) <= before:
+            self.assertLess(time.monotonic() - begun, 90, "the mount hangs")
+            time.sleep(0.02)
+        return time.monotonic() - begun
+
+    def test_nothing_that_a_mount_synced_is_lost(self):
+        folder = self.enterContext(Folder())
+        cluster = self.enterContext(Served("--stores", "2", "--data", os.path.join(folder, "data")))
+        Format(cluster.Volume("vol1"), os.path.join(folder, "bucket"))
+        draw, log, slowest_s = random.Random(1), os.path.join(folder, "synced"), 0
+        with Mount(cluster.Volume("vol1")) as mount:
+            open(log, "w", encoding="ascii").close()
+            writer = multiprocessing.Process(target=self.Write, args=(mount, log))
+            writer.start()
+            try:
+                for _ in range(self.ROUNDS):
+                    slowest_s = max(slowest_s, self.UntilItWrites(log))
+                    time.sleep(draw.uniform(0, 1))
+                    cluster.Kill()
+                    cluster.Start()
+                slowest_s = max(slowest_s, self.UntilItWrites(log))
+            finally:
+                writer.kill()
+                writer.join()
+        count, newer = self.Synced(log), 0
+        with Mount(cluster.Volume("vol1")) as again:
+            for i in range(max(0, count - 400), count):
+                with open(os.path.join(again, str(i % 400)), encoding="ascii") as file:
+                    held = file.read()
+                newer += held != f"{i}\n" * 50
+                self.assertIn(held, (f"{i}\n" * 50, f"{i + 400}\n" * 50))
+            self.assertLessEqual(newer, 1, "only the last one may have been on its way")
+            seen = Walk(again)
+        self.assertEqual(Differences(seen, View(cluster.Volume("vol1")))[:10], [])
+        JuiceFs("fsck", cluster.Volume("vol1"))
+        print(f"  {self.ROUNDS} kills, {count} files synced, the mount went on within {slowest_s:.1f} s", file=sys.stderr)
+
+
 class Commands(OneVolume):
     def setUp(self):
         super().setUp()
@@ -158,7 +226,7 @@ class Commands(OneVolume):
         first, second = os.path.join(self.folder, "first"), os.path.join(self.folder, "second")
         JuiceFs("dump", self.meta, first, *form, *arguments)
         with Served("--stores", "2") as other:
-            target = other.Meta("vol1")
+            target = other.Volume("vol1")
             JuiceFs("load", target, first, *form)
             JuiceFs("dump", target, second, *form, *arguments)
             self.Same(View(self.meta), View(target), 150)
@@ -212,15 +280,15 @@ class Commands(OneVolume):
 class ObjectStorage(unittest.TestCase):
     def test_a_volume_keeps_its_blocks_in_the_cluster_too(self):
         with Served("--stores", "3") as meta, Served("--stores", "2") as blocks:
-            JuiceFs("format", meta.Meta("vol1"), "vol1", "--storage", "tikv", "--bucket", blocks.pd)
+            JuiceFs("format", meta.Volume("vol1"), "vol1", "--storage", "tikv", "--bucket", blocks.pd)
             content = os.urandom(3_000_000)
-            with Mount(meta.Meta("vol1")) as mount:
+            with Mount(meta.Volume("vol1")) as mount:
                 with open(os.path.join(mount, "file"), "wb") as file:
                     file.write(content)
-            with Mount(meta.Meta("vol1")) as mount, open(os.path.join(mount, "file"), "rb") as file:
+            with Mount(meta.Volume("vol1")) as mount, open(os.path.join(mount, "file"), "rb") as file:
                 self.assertEqual(file.read(), content)
-            JuiceFs("fsck", meta.Meta("vol1"))
-            JuiceFs("gc", meta.Meta("vol1"))
+            JuiceFs("fsck", meta.Volume("vol1"))
+            JuiceFs("gc", meta.Volume("vol1"))
 
 
 class Tls(unittest.TestCase):
@@ -230,12 +298,12 @@ class Tls(unittest.TestCase):
             Run(PROGRAM, "serve", "--tls-init", folder)
             ca, cert, key = (os.path.join(folder, name) for name in ("ca.pem", "client.pem", "client-key.pem"))
             with Served("--cert", os.path.join(folder, "server.pem"), "--key", os.path.join(folder, "server-key.pem"), "--ca", ca) as cluster:
-                meta = f"{cluster.Meta('vol1')}?ca={ca}&cert={cert}&key={key}"
+                meta = f"{cluster.Volume('vol1')}?ca={ca}&cert={cert}&key={key}"
                 JuiceFs("format", meta, "vol1", "--storage", "file", "--bucket", os.path.join(folder, "bucket"))
                 with Mount(meta) as mount:
                     populate.Busy(mount, 20)
                     self.assertEqual(len(Walk(mount)), 20 + 4)
-                refused = subprocess.run([TOOLS["juicefs"], "status", f"{cluster.Meta('vol1')}?ca={ca}", "--no-agent"], capture_output=True, timeout=200, check=False)
+                refused = subprocess.run([TOOLS["juicefs"], "status", f"{cluster.Volume('vol1')}?ca={ca}", "--no-agent"], capture_output=True, timeout=200, check=False)
                 self.assertNotEqual(refused.returncode, 0)
 
 

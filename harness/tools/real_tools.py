@@ -13,7 +13,9 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "cli"))
+from served_process import ServedProcess
 
 PROGRAM, ROOT = sys.argv[1], sys.argv[2]
 SKIPPED = 77  # what ctest shows as skipped
@@ -58,44 +60,15 @@ def Folder():
         shutil.rmtree(path, ignore_errors=True)
 
 
-class Served:
+class Served(ServedProcess):
     """One `kvjury serve`, as a context."""
 
     def __init__(self, *arguments):
-        self.arguments = arguments
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix="kvjury-tools-")
-        ready = os.path.join(self.folder, "ready.json")
-        self.log = open(os.path.join(self.folder, "serve.log"), "w", encoding="utf-8")
-        self.process = subprocess.Popen([PROGRAM, "serve", "--pd-port", "0", "--ready-file", ready, *self.arguments], stdout=self.log, stderr=self.log)
-        deadline = time.monotonic() + 60
-        while not os.path.exists(ready):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__(None, None, None)
-                raise AssertionError("kvjury serve did not get ready")
-            time.sleep(0.01)
-        with open(ready, encoding="utf-8") as file:
-            self.addresses = json.load(file)
-        self.pd = self.addresses["pd"][0]
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def Meta(self, volume):
-        return f"tikv://{self.pd}/{volume}"
+        super().__init__(PROGRAM, *arguments)
 
     def Poke(self, *words, ok=(0,)):
         """`kvjury poke`: its exit code, 0 if it had an effect, 3 if it had none."""
-        return Run(PROGRAM, "poke", "--ready-file", os.path.join(self.folder, "ready.json"), *words, ok=ok).returncode
+        return Run(PROGRAM, "poke", "--ready-file", self.ready_file, *words, ok=ok).returncode
 
 
 class Mount:

@@ -49,8 +49,8 @@ def main():
     with Folder() as folder, Served("--stores", "3", "--regions", "6") as source, Served("--stores", "3") as target:
         backup = os.path.join(folder, "backup")
         os.mkdir(backup)
-        Format(source.Meta("vol1"), os.path.join(folder, "bucket"))
-        with Mount(source.Meta("vol1")) as mount:
+        Format(source.Volume("vol1"), os.path.join(folder, "bucket"))
+        with Mount(source.Volume("vol1")) as mount:
             took = Took(lambda: Create(mount, 0, files))
             figures["creations_per_s"] = round(files / took)
         figures["backup_s"] = Took(lambda: Backup(source, backup))
