@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cctype>
+#include <string>
 
 namespace kvjury::ports {
 
@@ -20,6 +22,12 @@ constexpr size_t kHeadBytesMax = size_t{1} << 20;
 // Of the last piece, and of the frames of a chunked body.
 constexpr size_t kSlackBytes = size_t{1} << 20;
 
+// A request has a body if its head says how long it is (RFC 9112, 6.3); httplib would wait for the end of the connection.
+bool TellsOfBody(std::string line) {
+  std::transform(line.begin(), line.end(), line.begin(), [](unsigned char c) { return std::tolower(c); });
+  return line.starts_with("content-length:") || line.starts_with("transfer-encoding:");
+}
+
 bool WaitFor(int descriptor, short events, int timeout_ms) {
   pollfd wanted{descriptor, events, 0};
   return poll(&wanted, 1, timeout_ms) > 0;
@@ -32,12 +40,19 @@ class DescriptorStream : public httplib::Stream {
   bool is_writable() const override { return WaitFor(descriptor_, POLLOUT, kReadTimeoutMs); }
   ssize_t read(char* bytes, size_t size) override {
     // The head is read in single bytes, a body in pieces.
-    size_t& left = size == 1 ? head_left_ : body_left_;
+    const bool head = size == 1;
+    if (!head && !has_body_) {
+      return 0;
+    }
+    size_t& left = head ? head_left_ : body_left_;
     if (size > left || !is_readable()) {
       return -1;
     }
     const ssize_t got = recv(descriptor_, bytes, size, 0);
     left -= got > 0 ? static_cast<size_t>(got) : 0;
+    if (head && got == 1) {
+      NoteHead(*bytes);
+    }
     return got;
   }
   ssize_t write(const char* bytes, size_t size) override {
@@ -50,10 +65,23 @@ class DescriptorStream : public httplib::Stream {
   void Refill() {
     head_left_ = kHeadBytesMax;
     body_left_ = kBodyBytesMax + kSlackBytes;
+    has_body_ = false;
+    line_.clear();
   }
 
  private:
+  void NoteHead(char c) {
+    if (c != '\n') {
+      line_ += c;
+      return;
+    }
+    has_body_ = has_body_ || TellsOfBody(std::move(line_));
+    line_.clear();
+  }
+
   int descriptor_;
+  std::string line_;
+  bool has_body_ = false;
   size_t head_left_ = 0;
   size_t body_left_ = 0;
 };

@@ -303,6 +303,9 @@ class ServedCluster::Impl {
     if (kept_.is_new() && options_.faults.trigger().empty_key_region()) {
       CHECK(cluster_->SplitAt(""));
     }
+    if (kept_.is_new()) {
+      cluster_->SpreadLeaders();
+    }
     script_.SetRegionStart([this](const google::protobuf::Message& request) {
       return cluster_->RegionStart(tikv::AddressedRegion(*cluster_, request));
     });

@@ -224,6 +224,19 @@ TEST_F(ServedClusterTest, HttpAndGrpcShareThePortOfPd) {
   EXPECT_THAT(answer, testing::HasSubstr("404 page not found\n"));
 }
 
+TEST_F(ServedClusterTest, ARequestThatTellsOfNoBodyHasNone) {
+  const std::string address = served_->pd_addresses().front();
+  const int descriptor = Connect(address);
+  const auto begun = std::chrono::steady_clock::now();
+  ASSERT_TRUE(SendText(descriptor, "POST /pd/api/v1/config HTTP/1.1\r\nHost: pd\r\n\r\n"
+                                   "GET /pd/api/v1/version HTTP/1.1\r\nHost: pd\r\nConnection: close\r\n\r\n"));
+  const std::string answer = ReadAll(descriptor, 8);
+  close(descriptor);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(8));
+  EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 4")) << "an empty body is no configuration";
+  EXPECT_THAT(answer, testing::HasSubstr("\"version\": \"v8.5.7\"")) << "the next request";
+}
+
 TEST_F(ServedClusterTest, TheStatusPortOfAStoreShowsItsConfiguration) {
   const ServedStore& store = served_->stores().front();
   const std::string answer = HttpGet(store.status_address, "/config");

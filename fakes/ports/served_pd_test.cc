@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <set>
 
+#include "fakes/base/memcomparable.h"
 #include "fakes/pd/etcd.h"
 #include "fakes/pd/methods.h"
 #include "fakes/ports/served_cluster.h"
@@ -24,6 +26,7 @@ class ServedPdTest : public testing::Test {
     options.pd_port = 0;
     options.pd_members = 3;
     options.stores = 3;
+    options.regions = 6;
     Result<std::unique_ptr<ServedCluster>> started = ServedCluster::Start(std::move(options));
     ASSERT_TRUE(started.ok()) << started.error();
     served_ = *std::move(started);
@@ -90,6 +93,22 @@ TEST_F(ServedPdTest, AFollowerSaysThatItDoesNotLead) {
   EXPECT_EQ(no_timestamp.error_code(), grpc::StatusCode::UNKNOWN);
   EXPECT_EQ(no_timestamp.error_message(),
             "[PD:tso:ErrGenerateTimestamp]generate timestamp failed, requested pd is not leader of cluster");
+}
+
+TEST_F(ServedPdTest, LeadersOfTheFirstRegionsAreSpreadOverTheStores) {
+  const auto leaders = [this]() {
+    std::set<uint64_t> stores;
+    for (const char* key : {"\x01", "\x30", "\x60", "\x90", "\xb0", "\xe0"}) {  // one in each of six regions
+      pdpb::GetRegionRequest request;
+      request.mutable_header()->set_cluster_id(cluster_id_);
+      request.set_region_key(EncodeKey(key));
+      pdpb::GetRegionResponse response;
+      EXPECT_TRUE(members_[0]->Call(pd::kGetRegion, request, &response).ok());
+      stores.insert(response.leader().store_id());
+    }
+    return stores.size();
+  };
+  EXPECT_TRUE(Soon([&]() { return leaders() == 3; }));
 }
 
 TEST_F(ServedPdTest, AKilledStoreClosesItsPortsAndNoMembersPort) {

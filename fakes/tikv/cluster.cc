@@ -123,10 +123,13 @@ void Cluster::MakeRegions() {
     new_ids.push_back(AllocateRegionIds());
   }
   SplitNow(first.id, keys, new_ids);
-  // PD has spread the leaders since.
+  SpreadLeaders();
+}
+
+void Cluster::SpreadLeaders() {
   size_t turn = 0;
   for (const auto& [start, region] : regions_->by_start()) {
-    raft_->Transfer(region->id, first.peers[turn++ % first.peers.size()].store);
+    raft_->Transfer(region->id, region->peers[turn++ % region->peers.size()].store);
   }
 }
 

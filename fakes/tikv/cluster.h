@@ -220,6 +220,8 @@ class Cluster : private RaftHost, private pd::Placement {
   bool MergeWithNext(RegionId region);
   /// An invalid `to`: to the next living store.
   bool TransferLeader(RegionId region, StoreId to = StoreId());
+  /// As PD's schedulers do in time: the stores lead in turn, in the order of the regions.
+  void SpreadLeaders();
   bool StepDown(RegionId region);
   /// The store dies, and returns after `down_us` (0: only by ReviveStore). Refused if no majority of stores would be left;
   /// the only store of a cluster may die if it returns.
