@@ -1,5 +1,7 @@
 #include "fakes/ports/exchange.h"
 
+#include "fakes/base/handover.h"
+
 namespace kvjury::ports {
 
 Exchange::Exchange(grpc::GenericCallbackServerContext* context, OnMessage on_message, OnHalfClose on_half_close,
@@ -10,11 +12,13 @@ Exchange::Ptr Exchange::Begin(grpc::GenericCallbackServerContext* context, OnMes
                               Fill fill) {
   Ptr exchange(new Exchange(context, std::move(on_message), std::move(on_half_close), std::move(fill)));
   exchange->self_ = exchange;  // until OnDone
+  HandOver(exchange.get());
   exchange->StartRead(&exchange->incoming_);
   return exchange;
 }
 
 void Exchange::OnReadDone(bool ok) {
+  const InCallback callback(this);
   const Ptr self = self_;
   if (!ok) {
     on_half_close_(self, !got_any_);
@@ -24,6 +28,7 @@ void Exchange::OnReadDone(bool ok) {
   grpc::ByteBuffer message;
   message.Swap(&incoming_);
   if (on_message_(self, std::move(message)) && !ended()) {
+    HandOver(this);
     StartRead(&incoming_);
   }
 }
@@ -73,6 +78,7 @@ void Exchange::Advance(std::unique_lock<std::mutex>* lock) {
     writing_ = std::move(outgoing_.front());
     outgoing_.pop_front();
     write_pending_ = true;
+    HandOver(this);
     lock->unlock();
     StartWrite(&writing_.message);
     return;
@@ -80,12 +86,14 @@ void Exchange::Advance(std::unique_lock<std::mutex>* lock) {
   if (ending_) {
     finished_ = true;
     const grpc::Status status = status_;
+    HandOver(this);
     lock->unlock();
     Finish(status);
   }
 }
 
 void Exchange::OnWriteDone(bool ok) {
+  const InCallback callback(this);
   const Ptr self = self_;
   std::unique_lock lock(mutex_);
   write_pending_ = false;
@@ -117,6 +125,7 @@ void Exchange::Forget(const std::deque<Outgoing>& never) {
 }
 
 void Exchange::OnCancel() {
+  const InCallback callback(this);
   std::unique_lock lock(mutex_);
   const std::deque<Outgoing> never = std::exchange(outgoing_, {});
   if (!ending_) {
@@ -131,6 +140,7 @@ void Exchange::OnCancel() {
 }
 
 void Exchange::OnDone() {
+  const InCallback callback(this);
   // Whoever still holds the exchange may call it; it does nothing any more. Callbacks may hold it in turn: let go of them.
   on_message_ = {};
   on_half_close_ = {};

@@ -4,9 +4,6 @@
 // BM_Echo is the yardstick: the same client and message sizes against a server that only gives the bytes back. Each client has a
 // connection of its own and waits for its answer before it asks again.
 #include <benchmark/benchmark.h>
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 #include <malloc.h>
 
 #include <atomic>
@@ -15,6 +12,7 @@
 
 #include "fakes/base/check.h"
 #include "fakes/pd/methods.h"
+#include "fakes/ports/bench_echo.h"
 #include "fakes/ports/served_cluster.h"
 #include "fakes/ports/test_client.h"
 #include "fakes/tikv/methods.h"
@@ -24,41 +22,6 @@ namespace {
 
 constexpr char kPdTso[] = "/pdpb.PD/Tso";
 constexpr size_t kValueBytes = 200;
-
-// Gives every message back.
-class Echo : public grpc::CallbackGenericService {
- public:
-  Echo() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterCallbackGenericService(this);
-    server_ = builder.BuildAndStart();
-  }
-  ~Echo() override { server_->Shutdown(); }
-  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
-
- private:
-  class Call : public grpc::ServerGenericBidiReactor {
-   public:
-    Call() { StartRead(&bytes_); }
-
-   private:
-    void OnReadDone(bool ok) override {
-      if (ok) {
-        StartWrite(&bytes_);
-      } else {
-        Finish(grpc::Status::OK);
-      }
-    }
-    void OnWriteDone(bool) override { StartRead(&bytes_); }
-    void OnDone() override { delete this; }
-    grpc::ByteBuffer bytes_;
-  };
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override { return new Call; }
-
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
-};
 
 class OneStore {
  public:

@@ -188,27 +188,41 @@ TEST(RocksDbState, WhatGarbageCollectionRemovedDoesNotComeBackAndTheSafePointSta
   EXPECT_EQ(again.cluster.OracleRead("", "", Timestamp(600)).size(), 1U);
 }
 
+constexpr char kWriterFolder[] = "KVJURY_TEST_WRITER_FOLDER";
+constexpr char kWriterPipe[] = "KVJURY_TEST_WRITER_PIPE";
+
+// The other process of the next test, which runs this one alone; never by itself.
+TEST(RocksDbState, DISABLED_WritesUntilItIsKilled) {
+  const char* folder = ::getenv(kWriterFolder);
+  ASSERT_NE(folder, nullptr);
+  const int acknowledged = std::stoi(::getenv(kWriterPipe));
+  const auto state = OpenState(folder);
+  for (uint32_t i = 0;; ++i) {
+    WriteBatch batch;
+    batch.Put(ColumnFamily::kDefault, std::to_string(i), Bytes(100, 'v'));
+    batch.Put(ColumnFamily::kWrite, std::to_string(i), "w");
+    state->Write(batch, {});
+    // Several may come together; only what is kept is told.
+    if (i % 7 == 0) {
+      ASSERT_TRUE(state->Drain().ok());
+      ASSERT_EQ(::write(acknowledged, &i, sizeof(i)), static_cast<ssize_t>(sizeof(i)));
+    }
+  }
+}
+
 TEST(RocksDbState, AKilledProcessLosesNothingThatWasWritten) {
   const TempFolder folder;
   int acknowledged[2];
   ASSERT_EQ(::pipe(acknowledged), 0);
+  ::setenv(kWriterFolder, folder.path().c_str(), 1);
+  ::setenv(kWriterPipe, std::to_string(acknowledged[1]).c_str(), 1);
   const pid_t child = ::fork();
   if (child == 0) {
-    const auto state = OpenState(folder.path());
-    for (uint32_t i = 0;; ++i) {
-      WriteBatch batch;
-      batch.Put(ColumnFamily::kDefault, std::to_string(i), Bytes(100, 'v'));
-      batch.Put(ColumnFamily::kWrite, std::to_string(i), "w");
-      state->Write(batch, {});
-      // Several may come together; only what is kept is told.
-      if (i % 7 == 0 && !state->Drain().ok()) {
-        ::_exit(1);
-      }
-      if (i % 7 == 0 && ::write(acknowledged[1], &i, sizeof(i)) != sizeof(i)) {
-        ::_exit(1);
-      }
-    }
+    // Threads do not survive a fork; a new program has its own.
+    ::execl("/proc/self/exe", "writer", "--gtest_filter=*WritesUntilItIsKilled", "--gtest_also_run_disabled_tests", nullptr);
+    ::_exit(1);
   }
+  ::close(acknowledged[1]);
   ASSERT_GT(child, 0);
   uint32_t last = 0;
   while (last < 5'000) {
@@ -216,7 +230,6 @@ TEST(RocksDbState, AKilledProcessLosesNothingThatWasWritten) {
   }
   ::kill(child, SIGKILL);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-  ::close(acknowledged[1]);
   while (::read(acknowledged[0], &last, sizeof(last)) == static_cast<ssize_t>(sizeof(last))) {
   }
   ::close(acknowledged[0]);

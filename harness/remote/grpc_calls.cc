@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "fakes/base/handover.h"
 #include "fakes/ports/messages.h"
 
 namespace kvjury::remote {
@@ -22,15 +23,39 @@ Result<sim::MessagePtr> ParseAnswer(const CallTarget& target, grpc::ByteBuffer* 
   return message;
 }
 
-struct Unary {
-  CallTarget target;
-  grpc::ClientContext context;
-  grpc::ByteBuffer request;
-  grpc::ByteBuffer response;
-  OnAnswer done;
+// These keep themselves alive until gRPC is through with them.
+class Unary : public grpc::ClientUnaryReactor {
+ public:
+  Unary(CallTarget target, grpc::ByteBuffer request, OnAnswer done)
+      : target_(std::move(target)), request_(std::move(request)), done_(std::move(done)) {}
+  Unary(const Unary&) = delete;
+  Unary& operator=(const Unary&) = delete;
+
+  void Begin(const std::shared_ptr<Unary>& self) {
+    self_ = self;
+    context_.set_deadline(DeadlineIn(target_.timeout_us));
+    target_.under_way->Add(&context_, self);
+    target_.stub->PrepareUnaryCall(&context_, target_.path, {}, &request_, &response_, this);
+    HandOver(this);
+    StartCall();
+  }
+
+ private:
+  void OnDone(const grpc::Status& status) override {
+    const InCallback callback(this);
+    const std::shared_ptr<Unary> self = std::move(self_);
+    done_(status.ok() ? ParseAnswer(target_, &response_) : Result<sim::MessagePtr>(ports::FromGrpc(status)));
+    target_.under_way->Remove(&context_);
+  }
+
+  const CallTarget target_;
+  grpc::ClientContext context_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer response_;
+  const OnAnswer done_;
+  std::shared_ptr<Unary> self_;
 };
 
-// Keeps itself alive until gRPC is through with it.
 class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   explicit Stream(CallTarget target) : target_(std::move(target)) {}
@@ -44,6 +69,7 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
     target_.under_way->Add(&context_, self);
     target_.stub->PrepareBidiStreamingCall(&context_, target_.path, {}, this);
     AddHold();  // reads are asked for from outside of gRPC's callbacks
+    HandOver(this);
     StartWriteLast(&request_, grpc::WriteOptions());
     StartCall();
   }
@@ -57,6 +83,7 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
     }
     waiting_ = std::move(done);
     if (held_) {
+      HandOver(this);
       StartRead(&incoming_);
     }
   }
@@ -83,6 +110,7 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
   }
 
   void OnReadDone(bool ok) override {
+    const InCallback callback(this);
     if (!ok) {
       ReleaseHold();
       return;  // OnDone tells why
@@ -96,6 +124,7 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
   }
 
   void OnDone(const grpc::Status& status) override {
+    const InCallback callback(this);
     const std::shared_ptr<Stream> self = std::move(self_);
     OnAnswer done;
     {
@@ -149,16 +178,8 @@ void CallsUnderWay::CancelAllAndWait() {
 }
 
 void StartUnary(const CallTarget& target, const google::protobuf::Message& request, OnAnswer done) {
-  auto call = std::make_shared<Unary>();
-  call->target = target;
-  call->request = ports::Serialize(request);
-  call->done = std::move(done);
-  call->context.set_deadline(DeadlineIn(target.timeout_us));
-  target.under_way->Add(&call->context, call);
-  target.stub->UnaryCall(&call->context, target.path, {}, &call->request, &call->response, [call](const grpc::Status& status) {
-    call->done(status.ok() ? ParseAnswer(call->target, &call->response) : Result<sim::MessagePtr>(ports::FromGrpc(status)));
-    call->target.under_way->Remove(&call->context);
-  });
+  const auto call = std::make_shared<Unary>(target, ports::Serialize(request), std::move(done));
+  call->Begin(call);
 }
 
 std::shared_ptr<MessageStream> MessageStream::Open(const CallTarget& target, const google::protobuf::Message& request) {
