@@ -187,8 +187,9 @@ class Pd {
   [[nodiscard]] bool Leads(const sim::CallContext& context) const { return available() && context.to == leader_address(); }
   [[nodiscard]] Status CheckLeader(const sim::CallContext& context) const;
   [[nodiscard]] Status CheckClusterId(uint64_t cluster_id) const;
-  /// What PD looks at before a region may split. Errors: kRejected.
-  [[nodiscard]] Status CheckSplit(const metapb::Region& region) const;
+  /// What PD looks at before a region may split. False with the error in the answer.
+  template <class Request, class Response>
+  bool MaySplit(const Request& request, Response* response) const;
   template <class Response>
   void PutHeader(Response* response) const {
     response->mutable_header()->set_cluster_id(options_.cluster_id);

@@ -122,26 +122,27 @@ Pd::Answer<pdpb::PutClusterConfigResponse> Pd::PutClusterConfig(Ptr<pdpb::PutClu
 
 // --- splits ---
 
-Status Pd::CheckSplit(const metapb::Region& region) const {
-  const RegionInfoPtr current = FindRegion(views_.newest(), region.start_key());
-  const metapb::RegionEpoch& now = current->region.region_epoch();
-  if (region.region_epoch().version() < now.version() || region.region_epoch().conf_ver() < now.conf_ver()) {
-    return Status::Rejected("invalid region epoch, request: " + region.region_epoch().ShortDebugString() +
-                            " , current: " + now.ShortDebugString() + " ");
+template <class Request, class Response>
+bool Pd::MaySplit(const Request& request, Response* response) const {
+  if (!request.has_region()) {
+    PutError(pdpb::REGION_NOT_FOUND, "missing region for split", response);
+    return false;
   }
-  return Status::Ok();
+  const metapb::RegionEpoch& asked = request.region().region_epoch();
+  const metapb::RegionEpoch& now = FindRegion(views_.newest(), request.region().start_key())->region.region_epoch();
+  if (asked.version() < now.version() || asked.conf_ver() < now.conf_ver()) {
+    PutError(pdpb::UNKNOWN,
+             "invalid region epoch, request: " + asked.ShortDebugString() + " , current: " + now.ShortDebugString() + " ", response);
+    return false;
+  }
+  return true;
 }
 
 Pd::Answer<pdpb::AskSplitResponse> Pd::AskSplit(Ptr<pdpb::AskSplitRequest> request, sim::CallContext context) {
   CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::AskSplitResponse response;
   PutHeader(&response);
-  if (!request->has_region()) {
-    PutError(pdpb::REGION_NOT_FOUND, "missing region for split", &response);
-    co_return response;
-  }
-  if (const Status allowed = CheckSplit(request->region()); !allowed.ok()) {
-    PutError(pdpb::UNKNOWN, allowed.message(), &response);
+  if (!MaySplit(*request, &response)) {
     co_return response;
   }
   response.set_new_region_id(AllocateId());
@@ -155,12 +156,7 @@ Pd::Answer<pdpb::AskBatchSplitResponse> Pd::AskBatchSplit(Ptr<pdpb::AskBatchSpli
   CO_RETURN_IF_ERROR(CheckRequest(*request, context));
   pdpb::AskBatchSplitResponse response;
   PutHeader(&response);
-  if (!request->has_region()) {
-    PutError(pdpb::REGION_NOT_FOUND, "missing region for split", &response);
-    co_return response;
-  }
-  if (const Status allowed = CheckSplit(request->region()); !allowed.ok()) {
-    PutError(pdpb::UNKNOWN, allowed.message(), &response);
+  if (!MaySplit(*request, &response)) {
     co_return response;
   }
   for (uint32_t n = 0; n < request->split_count(); ++n) {

@@ -11,11 +11,9 @@
 #include <thread>
 
 #include "fakes/base/check.h"
-#include "fakes/pd/methods.h"
 #include "fakes/ports/bench_echo.h"
 #include "fakes/ports/served_cluster.h"
-#include "fakes/ports/test_client.h"
-#include "fakes/tikv/methods.h"
+#include "fakes/ports/test_cluster_client.h"
 
 namespace kvjury::ports {
 namespace {
@@ -33,18 +31,9 @@ class OneStore {
     Result<std::unique_ptr<ServedCluster>> started = ServedCluster::Start(std::move(options));
     CHECK(started.ok()) << started.status().ToString();
     served_ = *std::move(started);
-    TestClient pd(this->pd());
-    pdpb::GetMembersResponse members;
-    CHECK(pd.Call(pd::kGetMembers, pdpb::GetMembersRequest(), &members).ok());
-    cluster_id_ = members.header().cluster_id();
-    pdpb::GetRegionRequest request;
-    request.mutable_header()->set_cluster_id(cluster_id_);
-    request.set_region_key("a");
-    pdpb::GetRegionResponse region;
-    CHECK(pd.Call(pd::kGetRegion, request, &region).ok());
-    context_.set_region_id(region.region().id());
-    *context_.mutable_region_epoch() = region.region().region_epoch();
-    *context_.mutable_peer() = region.leader();
+    TestClusterClient client(this->pd());
+    cluster_id_ = client.cluster_id();
+    context_ = client.Find("bench").context;
   }
   [[nodiscard]] std::string pd() const { return served_->pd_addresses().front(); }
   [[nodiscard]] std::string store() const { return served_->stores().front().address; }
@@ -59,13 +48,7 @@ class OneStore {
 
 std::string KeyOf(int thread) { return "bench-" + std::to_string(thread); }
 
-kvrpcpb::GetRequest GetOf(int thread, const kvrpcpb::Context& context) {
-  kvrpcpb::GetRequest request;
-  *request.mutable_context() = context;
-  request.set_key(KeyOf(thread));
-  request.set_version(UINT64_MAX);
-  return request;
-}
+kvrpcpb::GetRequest GetOf(int thread, const kvrpcpb::Context& context) { return TestClusterClient::GetAt(context, KeyOf(thread)); }
 
 void BM_Echo(benchmark::State& state) {
   static Echo* echo = new Echo;  // for all threads of all repetitions
@@ -106,17 +89,9 @@ void BM_OnePhaseWrite(benchmark::State& state) {
   pdpb::TsoRequest ask;
   ask.mutable_header()->set_cluster_id(Shared()->cluster_id());
   ask.set_count(1);
-  kvrpcpb::PrewriteRequest request;
-  *request.mutable_context() = Shared()->context();
-  kvrpcpb::Mutation* mutation = request.add_mutations();
-  mutation->set_op(kvrpcpb::Put);
-  mutation->set_key(KeyOf(state.thread_index()));
-  mutation->set_value(std::string(kValueBytes, 'v'));
-  request.set_primary_lock(mutation->key());
-  request.set_lock_ttl(3000);
-  request.set_txn_size(1);
-  request.set_use_async_commit(true);
-  request.set_try_one_pc(true);
+  kvrpcpb::PrewriteRequest request =
+      TestClusterClient::OnePhase(Shared()->context(), KeyOf(state.thread_index()), std::string(kValueBytes, 'v'), 0);
+  request.clear_min_commit_ts();
   pdpb::TsoResponse now;
   kvrpcpb::PrewriteResponse answer;
   for (auto _ : state) {
