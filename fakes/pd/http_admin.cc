@@ -83,9 +83,15 @@ std::array<Bytes, 4> BoundariesOf(uint32_t id) {
 // --- timestamps ---
 
 uint64_t HttpApi::Impl::MinResolvedTsOf(uint64_t store, uint64_t now) const {
-  // The cluster's own stores are always up to date; others as they said last.
+  if (!pd_->stores_.contains(store)) {
+    return UINT64_MAX;
+  }
+  // The cluster's own stores report at once; others as they said last.
   const auto reported = pd_->min_resolved_ts_.find(store);
-  return !pd_->stores_.contains(store) ? UINT64_MAX : reported == pd_->min_resolved_ts_.end() ? now : reported->second;
+  if (reported != pd_->min_resolved_ts_.end()) {
+    return reported->second;
+  }
+  return pd_->placement_ == nullptr ? now : pd_->placement_->Resolved("", "", Timestamp(now)).value();
 }
 
 ::http::Response HttpApi::Impl::GetMinResolvedTs(const Question& question) {

@@ -54,6 +54,9 @@ class Placement {
   virtual bool MoveLeader(RegionId region, StoreId store) = 0;
   /// Makes `key`, as regions keep it, the start of a region and returns that region; invalid if it cannot be split there now.
   virtual RegionId SplitAtEncoded(std::string_view key) = 0;
+  /// What the stores report of their resolvers: below it nothing in this range of encoded keys will be committed any more. `now`
+  /// if no lock stands in the way.
+  [[nodiscard]] virtual Timestamp Resolved(std::string_view start, std::string_view end, Timestamp now) const = 0;
 };
 
 class Pd {

@@ -41,6 +41,7 @@ class RecordingPlacement : public Placement {
     moves.emplace_back(region.value(), store.value());
     return true;
   }
+  Timestamp Resolved(std::string_view, std::string_view, Timestamp now) const override { return now; }
   std::vector<std::pair<uint64_t, uint64_t>> moves;
   std::vector<Bytes> splits;
 };

@@ -267,6 +267,7 @@ class Cluster : private RaftHost, private pd::Placement {
   /// What became of the transaction, judged by its primary key: committed and when, rolled back, still locked, or without a
   /// trace. A pending one whose secondaries are all locked (async commit) is still kPending: resolve it first.
   [[nodiscard]] TransactionFate OracleTransaction(Timestamp start_ts, std::string_view primary_key) const;
+  [[nodiscard]] Timestamp Resolved(std::string_view start, std::string_view end, Timestamp now) const override;
   /// Locks of all kinds in the lock family: a quiet cluster has none.
   [[nodiscard]] size_t LockCount() const;
 

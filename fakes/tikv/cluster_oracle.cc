@@ -57,6 +57,24 @@ bool Cluster::GcNow() {
   return true;
 }
 
+Timestamp Cluster::Resolved(std::string_view start, std::string_view end, Timestamp now) const {
+  Timestamp resolved = now;
+  const Snapshot snapshot = engine_.Latest();
+  for (Iterator at = snapshot.Scan(ColumnFamily::kLock, start, end); at.Valid(); at.Next()) {
+    const LockRecord lock = MvccReader::DecodeLock(at.value());
+    if (lock.type == LockType::kPut || lock.type == LockType::kDelete) {
+      resolved = std::min(resolved, lock.start_ts.Previous());
+    }
+  }
+  // Whatever stands in memory may commit right after what its store has promised to readers.
+  for (const auto& [id, store] : stores_) {
+    for (const MemoryLock* memory : store.run->memory.concurrency.FindInRange(start, end)) {
+      resolved = std::min(resolved, memory->lock.start_ts.Previous());
+    }
+  }
+  return resolved;
+}
+
 size_t Cluster::LockCount() const {
   size_t count = 0;
   const Snapshot snapshot = engine_.Latest();

@@ -15,8 +15,6 @@ namespace {
   return response;
 }
 
-bool MayStillCommit(const LockRecord& lock) { return lock.type == LockType::kPut || lock.type == LockType::kDelete; }
-
 }  // namespace
 
 StoreStatus::StoreStatus(const StoreCalls* calls, StoreConfig* config)
@@ -47,29 +45,6 @@ StoreStatus::Answer<::http::Response> StoreStatus::Http(Ptr<::http::Request> req
   co_return HttpAnswer(404, "text/plain", "path not found");
 }
 
-Timestamp StoreStatus::SafeTs(const Bytes& start, const Bytes& end) const {
-  Cluster* cluster = calls_->cluster();
-  const Result<Timestamp> now = cluster->pd().AllocateTimestamp();
-  if (!now.ok()) {
-    return Timestamp();
-  }
-  Timestamp safe = *now;
-  const Snapshot snapshot = cluster->engine().Latest();
-  for (Iterator at = snapshot.Scan(ColumnFamily::kLock, start, end); at.Valid(); at.Next()) {
-    const LockRecord lock = MvccReader::DecodeLock(at.value());
-    if (MayStillCommit(lock)) {
-      safe = std::min(safe, Timestamp(lock.start_ts.value() - 1));
-    }
-  }
-  // Whatever stands in memory may commit right after what its store has promised to readers.
-  for (const StoreId store : cluster->store_ids()) {
-    for (const MemoryLock* memory : cluster->Run(store)->memory.concurrency.FindInRange(start, end)) {
-      safe = std::min(safe, Timestamp(memory->lock.start_ts.value() - 1));
-    }
-  }
-  return safe;
-}
-
 StoreStatus::Answer<kvrpcpb::StoreSafeTSResponse> StoreStatus::GetStoreSafeTs(Ptr<kvrpcpb::StoreSafeTSRequest> request,
                                                                               sim::CallContext context) {
   const StoreRunPtr run = calls_->cluster()->Run(calls_->store());
@@ -79,7 +54,10 @@ StoreStatus::Answer<kvrpcpb::StoreSafeTSResponse> StoreStatus::GetStoreSafeTs(Pt
   }
   // The range is of encoded keys, as regions have them.
   kvrpcpb::StoreSafeTSResponse response;
-  response.set_safe_ts(SafeTs(request->key_range().start_key(), request->key_range().end_key()).value());
+  Cluster* cluster = calls_->cluster();
+  if (const Result<Timestamp> now = cluster->pd().AllocateTimestamp(); now.ok()) {
+    response.set_safe_ts(cluster->Resolved(request->key_range().start_key(), request->key_range().end_key(), *now).value());
+  }
   calls_->cluster()->Log(calls_->store(), "safe ts", context.label.hash(), response.safe_ts());
   co_return response;
 }

@@ -36,7 +36,6 @@ class StoreStatus {
   Answer<kvrpcpb::BroadcastTxnStatusResponse> BroadcastTxnStatus(Ptr<kvrpcpb::BroadcastTxnStatusRequest> request,
                                                                  sim::CallContext context);
   /// The newest timestamp at which nothing in [start, end) (encoded) can change any more; zero without a region.
-  [[nodiscard]] Timestamp SafeTs(const Bytes& start, const Bytes& end) const;
 
   const StoreCalls* calls_;
   StoreConfig* config_;

@@ -95,6 +95,12 @@ TEST_F(StoreStatusCalls, TheSafeTimestampStaysBelowWhatMayStillCommit) {
   request.set_lock_ttl(3000);
   ASSERT_EQ(bench_.Ask(kKvPrewrite, leader, request)->ShortDebugString(), "");
   EXPECT_EQ(SafeTs().value(), start.value() - 1);
+  auto question = std::make_shared<::http::Request>();
+  question->set_method("GET");
+  question->set_path("/pd/api/v1/min-resolved-ts");
+  const Result<sim::MessagePtr> told = bench_.Ask(sim::kHttp.path, bench_.cluster.pd_address(), question, "");
+  ASSERT_TRUE(told.ok()) << told.status();
+  EXPECT_EQ(nlohmann::json::parse(static_cast<const ::http::Response&>(**told).body())["min_resolved_ts"], start.value() - 1);
   kvrpcpb::StoreSafeTSRequest elsewhere;
   elsewhere.mutable_key_range()->set_start_key(EncodeKey("l"));
   elsewhere.mutable_key_range()->set_end_key(EncodeKey("m"));
