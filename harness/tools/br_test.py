@@ -6,12 +6,14 @@ A cut is what br claims: BackupTS of its summary. What was there at the cut is r
 
 import gzip
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -120,6 +122,47 @@ class WhileWritten(unittest.TestCase):
     @unittest.skipUnless("br-7.5" in TOOLS, "no br-7.5 (ci/tools gets it)")
     def test_the_same_with_br_7_5(self):
         self.Drill(tool="br-7.5", br_flags=("--check-requirements=false",))
+
+
+class Flags(unittest.TestCase):
+    """Flags do what they are for."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(Served("--stores", "3", "--volume", f"kv://{ROOT}/scenarios/volumes/busy/kv.tsv.gz"))
+
+    def Calls(self):
+        state = json.loads(Run(PROGRAM, "poke", "--ready-file", self.cluster.ready_file, "state").stdout)
+        return {name: calls["calls"] for name, calls in state["calls"].get("pd", {}).items()}
+
+    def Backup(self, *flags):
+        """Seconds, bytes of files, what PD was asked."""
+        folder = os.path.join(self.enterContext(Folder()), "backup")
+        os.mkdir(folder)
+        before, begun = self.Calls(), time.monotonic()
+        Backup(self.cluster, folder, *flags)
+        took_s, after = time.monotonic() - begun, self.Calls()
+        self.assertGreater(len(View(f"br://{folder}#vol")), 4000)
+        size = sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names if name.endswith(".sst"))
+        return took_s, size, {name: count - before.get(name, 0) for name, count in after.items()}
+
+    def test_a_rate_limit_slows_the_upload_down(self):
+        quick_s, size, _ = self.Backup()
+        slow_s, _, _ = self.Backup("--ratelimit", "1", "--ratelimit-unit", str(size // 4))
+        self.assertGreater(slow_s - quick_s, 3)
+
+    def test_compressions_make_files_of_other_sizes(self):
+        self.assertEqual(len({self.Backup("--compression", name)[1] for name in ("zstd", "lz4", "snappy")}), 3)
+
+    def test_schedulers_are_paused_only_on_request(self):
+        _, _, plain = self.Backup()
+        _, _, paused = self.Backup("--remove-schedulers")
+        self.assertGreater(paused["http"], plain["http"] + 5)
+
+    def test_requirements_are_checked_unless_told_not_to(self):
+        _, _, checked = self.Backup()
+        _, _, unchecked = self.Backup("--check-requirements=false")
+        self.assertGreater(checked["GetAllStores"], unchecked["GetAllStores"])
 
 
 class Folders(unittest.TestCase):
