@@ -69,6 +69,24 @@ std::string Sha256(std::string_view bytes) {
   return digest;
 }
 
+struct Sha256Stream::Impl {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+};
+
+Sha256Stream::Sha256Stream() : impl_(std::make_unique<Impl>()) {
+  CHECK_EQ(EVP_DigestInit_ex(impl_->context, EVP_sha256(), nullptr), 1);
+}
+
+Sha256Stream::~Sha256Stream() { EVP_MD_CTX_free(impl_->context); }
+
+void Sha256Stream::Add(std::string_view bytes) { CHECK_EQ(EVP_DigestUpdate(impl_->context, bytes.data(), bytes.size()), 1); }
+
+std::string Sha256Stream::Finish() {
+  std::string digest(32, '\0');
+  CHECK_EQ(EVP_DigestFinal_ex(impl_->context, reinterpret_cast<unsigned char*>(digest.data()), nullptr), 1);
+  return digest;
+}
+
 uint64_t Hash64(std::string_view bytes, uint64_t seed) { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed); }
 
 uint64_t Mix64(uint64_t a, uint64_t b) {

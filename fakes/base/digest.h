@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,22 @@ uint64_t Crc64Xz(std::string_view first, std::string_view second = {});
 
 /// The 32 raw bytes.
 std::string Sha256(std::string_view bytes);
+
+/// The same in pieces, for what is larger than memory should hold.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
+  ~Sha256Stream();
+  void Add(std::string_view bytes);
+  /// The 32 raw bytes. Once, at the end.
+  std::string Finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 /// XXH3, 64 bit, of the bytes with a seed.
 uint64_t Hash64(std::string_view bytes, uint64_t seed = 0);

@@ -6,6 +6,7 @@
 
 #include "harness/juicefs/dump_json.h"
 #include "harness/juicefs/kv_text.h"
+#include "harness/juicefs/view_json.h"
 
 namespace kvjury::backup {
 
@@ -14,6 +15,7 @@ namespace {
 using juicefs::KeyValues;
 
 constexpr size_t kWarningsOfAKindMax = 5;
+constexpr char kOpened[] = "kv://, dump://, br://, tikv://, mount:// and view://";
 
 /// %23 and %25, and any other two hex digits.
 Result<Bytes> UnescapePercent(std::string_view text) {
@@ -46,14 +48,19 @@ Result<Scheme> SchemeOf(std::string_view name, std::string_view text) {
   if (name == "tikv") {
     return Scheme::kTikv;
   }
-  for (const std::string_view known : {"sim", "mount", "br+s3", "dump-bin", "view"}) {
+  if (name == "mount") {
+    return Scheme::kMount;
+  }
+  if (name == "view") {
+    return Scheme::kView;
+  }
+  for (const std::string_view known : {"sim", "br+s3", "dump-bin"}) {
     if (name == known) {
-      return Status::Unsupported("\"" + std::string(text) + "\": " + std::string(known) +
-                                 ":// cannot be opened; kv://, dump://, br:// and tikv:// can");
+      return Status::Unsupported("\"" + std::string(text) + "\": " + std::string(known) + ":// cannot be opened; " + kOpened + " can");
     }
   }
   return Status::InvalidArgument("\"" + std::string(text) + "\" has the unknown scheme \"" + Printable(name) +
-                                 "\": expected kv://, dump://, br:// or tikv://");
+                                 "\": expected one of " + kOpened);
 }
 
 /// One file, read as an object of its folder.
@@ -241,6 +248,12 @@ Result<OpenedSource> OpenDump(const Address& address) {
   return source;
 }
 
+Result<OpenedSource> OpenView(const Address& address) {
+  ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(address.path));
+  ASSIGN_OR_RETURN(juicefs::View view, juicefs::ParseViewJson(address.path, bytes));
+  return SourceFromView(address, std::move(view));
+}
+
 void WarnOfBackup(const BackupContents& contents, std::vector<std::string>* warnings) {
   for (size_t i = 0; i < contents.unproven.size() && i < kWarningsOfAKindMax; ++i) {
     const KeyRange& gap = contents.unproven[i];
@@ -277,8 +290,8 @@ Result<OpenedSource> OpenBr(const Address& address) {
 Result<Address> ParseAddress(std::string_view text) {
   const size_t colon = text.find("://");
   if (colon == std::string_view::npos) {
-    return Status::InvalidArgument("\"" + Printable(text) + "\" is no address: expected kv://FILE, dump://FILE, br://FOLDER or "
-                                   "tikv://PD/VOLUME");
+    return Status::InvalidArgument("\"" + Printable(text) + "\" is no address: expected kv://FILE, dump://FILE, br://FOLDER, "
+                                   "tikv://PD/VOLUME, mount://FOLDER or view://FILE");
   }
   Address address;
   address.text = std::string(text);
@@ -323,13 +336,37 @@ Result<OpenedSource> SourceFromPairs(const Address& address, KeyValues pairs) {
   return source;
 }
 
-Result<OpenedSource> OpenAddress(const Address& address) {
-  if (address.scheme == Scheme::kTikv) {
-    return Status::Unsupported("\"" + address.text + "\": a running cluster cannot be opened here; kv://, dump:// and br:// can");
+Result<OpenedSource> SourceFromView(const Address& address, juicefs::View view) {
+  if (address.volume.has_value()) {
+    return Status::NotFound(address.text + ": it shows one volume and does not tell its name; leave \"#" + Printable(*address.volume) + "\" out");
   }
-  Result<OpenedSource> source = address.scheme == Scheme::kKv     ? OpenKv(address)
-                                : address.scheme == Scheme::kDump ? OpenDump(address)
-                                                                  : OpenBr(address);
+  OpenedSource source;
+  source.address = address;
+  source.content = OpenedSource::Content::kViews;
+  source.volume_names = {Bytes()};
+  source.views.emplace(Bytes(), std::move(view));
+  return source;
+}
+
+Result<OpenedSource> OpenAddress(const Address& address) {
+  Result<OpenedSource> source = Status::Unsupported("\"" + address.text + "\" is no file and cannot be opened here");
+  switch (address.scheme) {
+    case Scheme::kKv:
+      source = OpenKv(address);
+      break;
+    case Scheme::kDump:
+      source = OpenDump(address);
+      break;
+    case Scheme::kBr:
+      source = OpenBr(address);
+      break;
+    case Scheme::kView:
+      source = OpenView(address);
+      break;
+    case Scheme::kTikv:
+    case Scheme::kMount:
+      return source;
+  }
   if (!source.ok() && source.error().message().find(address.path) == std::string::npos) {
     return source.error().WithContext(address.text);
   }

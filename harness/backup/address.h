@@ -7,9 +7,11 @@
 //   tikv://pd1:2379,pd2:2379/vol[@TS][?ca=PATH&cert=PATH&key=PATH]
 //                                one volume of a running cluster, JuiceFS's own form, at a timestamp of PD; without a volume
 //                                the whole cluster. Parsed here, read by harness/remote
+//   mount:///mnt/jfs             a mounted volume, read through the kernel. Parsed here, read by harness/tools
+//   view:///v.jsonl[.gz|.zst]    what `view --json` of one volume wrote, or a recorded walk of a mount: a view, no pairs
 // A path may be relative: kv://keys.txt. `#vol` behind an address names one volume of those it holds; without it all are
 // meant. A '#' that belongs to the path is written %23, a '%' as %25, and behind br:// a '?' as %3F. Messages do not show keys.
-// Other schemes (sim, mount, br+s3, dump-bin, view) are named by their error.
+// Other schemes (sim, br+s3, dump-bin) are named by their error.
 // Read-only: nothing is written, created or locked.
 #pragma once
 
@@ -24,7 +26,7 @@
 
 namespace kvjury::backup {
 
-enum class Scheme { kKv, kDump, kBr, kTikv };
+enum class Scheme { kKv, kDump, kBr, kTikv, kMount, kView };
 
 struct Address {
   Scheme scheme = Scheme::kKv;
@@ -56,7 +58,8 @@ struct OpenedSource {
   juicefs::KeyValues pairs;
   /// The volumes that it holds (or the one that was asked for), by name; a volume without a prefix has the empty name.
   std::vector<Bytes> volume_names;
-  /// Of a dump: the view of its one volume, under the volume's own name from its settings.
+  /// Of a dump: the view of its one volume, under the volume's own name from its settings. Of a mount and a written view: the view
+  /// under the empty name.
   std::map<Bytes, juicefs::View> views;
   /// Where the source says it: the timestamp at which the pairs were visible.
   std::optional<Timestamp> cut;
@@ -73,7 +76,10 @@ struct OpenedSource {
 /// kNotFound (no such volume).
 Result<OpenedSource> SourceFromPairs(const Address& address, juicefs::KeyValues pairs);
 
-/// Not for tikv://, whose error is kUnsupported. Errors: kInvalidArgument, kNotFound (no such file or volume), kDataLoss, kUnsupported, kEnvironment; each names the
+/// A source that shows one volume whose name it does not know. Errors: kNotFound (a volume was asked for by its name).
+Result<OpenedSource> SourceFromView(const Address& address, juicefs::View view);
+
+/// Not for tikv:// and mount://, whose error is kUnsupported. Errors: kInvalidArgument, kNotFound (no such file or volume), kDataLoss, kUnsupported, kEnvironment; each names the
 /// address, and the line or offset where there is one. Damage inside a readable backup is no error: see backup->findings.
 Result<OpenedSource> OpenAddress(const Address& address);
 Result<OpenedSource> OpenAddress(std::string_view text);

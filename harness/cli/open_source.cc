@@ -1,14 +1,16 @@
 #include "harness/cli/open_source.h"
 
+#include <fmt/format.h>
+
+#include "harness/cli/progress.h"
 #include "harness/remote/read_cluster.h"
+#include "harness/tools/mount_walk.h"
 
 namespace kvjury::cli {
 
-Result<backup::OpenedSource> OpenSource(const std::string& text) {
-  ASSIGN_OR_RETURN(const backup::Address address, backup::ParseAddress(text));
-  if (address.scheme != backup::Scheme::kTikv) {
-    return backup::OpenAddress(address);
-  }
+namespace {
+
+Result<backup::OpenedSource> OpenCluster(const backup::Address& address) {
   remote::ReadRequest request;
   request.members = address.members;
   request.tls = {address.ca, address.certificate, address.key};
@@ -26,6 +28,55 @@ Result<backup::OpenedSource> OpenSource(const std::string& text) {
     source->cut = read->cut;
   }
   return source;
+}
+
+Result<backup::OpenedSource> OpenMount(const backup::Address& address, const OpenOptions& options) {
+  tools::WalkOptions walk;
+  walk.read_contents = options.read_contents;
+  walk.content_bytes_max = options.content_bytes_max;
+  std::unique_ptr<Progress> progress;
+  if (options.terminal != nullptr) {
+    progress = std::make_unique<Progress>(options.terminal, "entries of " + address.text, 0);
+    walk.on_progress = [&progress](uint64_t entries) { progress->Update(entries); };
+  }
+  ASSIGN_OR_RETURN(tools::WalkedMount walked, tools::WalkMount(address.path, walk));
+  ASSIGN_OR_RETURN(backup::OpenedSource source, backup::SourceFromView(address, std::move(walked.view)));
+  source.warnings = std::move(walked.warnings);
+  return source;
+}
+
+}  // namespace
+
+Result<backup::OpenedSource> OpenSource(const std::string& text, const OpenOptions& options) {
+  ASSIGN_OR_RETURN(const backup::Address address, backup::ParseAddress(text));
+  switch (address.scheme) {
+    case backup::Scheme::kTikv:
+      return OpenCluster(address);
+    case backup::Scheme::kMount:
+      return OpenMount(address, options);
+    default:
+      return backup::OpenAddress(address);
+  }
+}
+
+Result<std::map<Bytes, juicefs::View>> ViewsOf(const backup::OpenedSource& source) {
+  if (source.backup && !source.backup->intact()) {
+    const record::Finding& first = source.backup->findings.front();
+    return Status::DataLoss(fmt::format("{} is damaged, {} findings; the first: {} {} {}: {}", source.address.text,
+                                        source.backup->findings.size(), first.check(), first.kind(), first.file(), first.message()));
+  }
+  if (source.content == backup::OpenedSource::Content::kViews) {
+    return source.views;
+  }
+  std::map<Bytes, juicefs::View> views;
+  for (const Bytes& name : source.volume_names) {
+    Result<juicefs::View> view = juicefs::BuildView(juicefs::BuildImage(source.PairsOf(name)));
+    if (!view.ok()) {
+      return view.error().WithContext(source.address.text + " volume " + Printable(name));
+    }
+    views.emplace(name, *std::move(view));
+  }
+  return views;
 }
 
 }  // namespace kvjury::cli

@@ -1,13 +1,32 @@
-// Opens any address that holds a volume: files as harness/backup does, a running cluster over its ports.
+// Opens any address that holds a volume: files as harness/backup does, a running cluster over its ports, a mount through the kernel.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "harness/backup/address.h"
+#include "harness/cli/verb.h"
 
 namespace kvjury::cli {
 
-/// Errors: as backup::OpenAddress and remote::ReadCluster.
-Result<backup::OpenedSource> OpenSource(const std::string& text);
+/// What the help says of an address.
+inline constexpr char kAddressHelp[] =
+    "kv:///keys.txt[.gz], dump:///m.json[.gz], br:///dir; #NAME means one volume; tikv://PD/VOLUME[@TS]; mount:///mnt; view:///v.jsonl[.gz]";
+
+struct OpenOptions {
+  /// Of a mount: the bytes of its files, too.
+  bool read_contents = false;
+  /// Larger files are not read.
+  uint64_t content_bytes_max = uint64_t{1} << 30;
+  /// Where progress is shown; null: nowhere.
+  Terminal* terminal = nullptr;
+};
+
+/// Errors: as backup::OpenAddress, remote::ReadCluster and tools::WalkMount.
+Result<backup::OpenedSource> OpenSource(const std::string& text, const OpenOptions& options = {});
+
+/// What a mount shows of each volume in it, by name, computed from its records where there are any. Errors: kDataLoss for a damaged
+/// backup, whose view would look like the truth; as juicefs::BuildView.
+Result<std::map<Bytes, juicefs::View>> ViewsOf(const backup::OpenedSource& source);
 
 }  // namespace kvjury::cli

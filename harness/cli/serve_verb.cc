@@ -44,20 +44,6 @@ Result<std::vector<std::pair<Bytes, Bytes>>> PairsOf(const std::string& address)
   return pairs;
 }
 
-/// The file is complete when it is there.
-Status WriteWhole(const std::string& path, const std::string& text) {
-  const std::string temporary = path + ".tmp";
-  std::FILE* file = std::fopen(temporary.c_str(), "w");
-  if (file == nullptr) {
-    return Status::Environment("cannot write \"" + path + "\"");
-  }
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (std::fclose(file) != 0 || !written || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    return Status::Environment("cannot write \"" + path + "\"");
-  }
-  return Status::Ok();
-}
-
 class ServeVerb : public Verb {
  public:
   CLI::App* Register(CLI::App* program) override {
@@ -180,7 +166,7 @@ class ServeVerb : public Verb {
                          served.pd_addresses().front());
     const std::string text = object.dump(2) + "\n";
     if (!ready_file_.empty()) {
-      RETURN_IF_ERROR(WriteWhole(ready_file_, text));
+      RETURN_IF_ERROR(WriteFileWhole(ready_file_, text));
     }
     *terminal->err << words << std::flush;
     if (json_) {

@@ -57,6 +57,7 @@ Status FlushOut(Terminal* terminal);
 Status WriteFileWhole(const std::string& path, const std::string& text);
 
 // The verbs, each in NAME_verb.cc.
+std::unique_ptr<Verb> MakeDiffVerb();
 std::unique_ptr<Verb> MakeDriftVerb();
 std::unique_ptr<Verb> MakeListVerb();
 std::unique_ptr<Verb> MakePokeVerb();

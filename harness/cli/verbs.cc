@@ -12,6 +12,7 @@ std::vector<std::unique_ptr<Verb>> MakeVerbs() {
   verbs.push_back(MakeDriftVerb());
   verbs.push_back(MakePokeVerb());
   verbs.push_back(MakeViewVerb());
+  verbs.push_back(MakeDiffVerb());
   verbs.push_back(MakeListVerb());
   return verbs;
 }

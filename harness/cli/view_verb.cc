@@ -73,24 +73,18 @@ class ViewVerb : public Verb {
  public:
   CLI::App* Register(CLI::App* program) override {
     CLI::App* verb = program->add_subcommand("view", "What a mount of the volumes behind an address shows");
-    verb->add_option("ADDRESS", address_, "kv:///keys.txt[.gz], dump:///m.json[.gz], br:///dir; #NAME means one volume; tikv://PD/VOLUME[@TS]")
-        ->required();
+    verb->add_option("ADDRESS", address_, kAddressHelp)->required();
     CLI::Option* json = verb->add_flag("--json", json_, "One JSON object an entry");
     verb->add_flag("--keys", keys_, "One line `hexkey hexvalue` a visible pair")->excludes(json);
+    verb->add_flag("--contents", open_.read_contents, "Of a mount: reads its files of up to 1 GiB, for their SHA-256 with --json");
     return verb;
   }
 
   ExitCode Run(Terminal* terminal) override {
-    const Result<backup::OpenedSource> source = OpenSource(address_);
+    open_.terminal = terminal;
+    const Result<backup::OpenedSource> source = OpenSource(address_, open_);
     if (!source.ok()) {
       return Fail(terminal, source.error());
-    }
-    // A view of damaged files would look like the truth.
-    if (source->backup && !source->backup->intact()) {
-      const record::Finding& first = source->backup->findings.front();
-      return Fail(terminal, Status::DataLoss(fmt::format("{} is damaged, {} findings; the first: {} {} {}: {}", source->address.text,
-                                                         source->backup->findings.size(), first.check(), first.kind(),
-                                                         first.file(), first.message())));
     }
     return keys_ ? ShowKeys(*source, terminal) : ShowViews(*source, terminal);
   }
@@ -98,7 +92,10 @@ class ViewVerb : public Verb {
  private:
   ExitCode ShowKeys(const backup::OpenedSource& source, Terminal* terminal) {
     if (source.content == backup::OpenedSource::Content::kViews) {
-      return Fail(terminal, Status::InvalidArgument(source.address.text + ": a dump holds entries and no keys; leave --keys out"));
+      return Fail(terminal, Status::InvalidArgument(source.address.text + " shows entries and no keys; leave --keys out"));
+    }
+    if (const auto views = ViewsOf(source); !views.ok() && views.error().code() == StatusCode::kDataLoss) {
+      return Fail(terminal, views.error());
     }
     const bool one_volume = source.content == backup::OpenedSource::Content::kCluster && source.address.volume.has_value();
     const juicefs::KeyValues chosen = one_volume ? source.PairsOf(*source.address.volume) : source.pairs;
@@ -109,17 +106,11 @@ class ViewVerb : public Verb {
   }
 
   ExitCode ShowViews(const backup::OpenedSource& source, Terminal* terminal) {
-    std::map<Bytes, juicefs::View> views = source.views;
-    for (const Bytes& name : source.volume_names) {
-      if (source.content == backup::OpenedSource::Content::kViews) {
-        break;
-      }
-      Result<juicefs::View> view = juicefs::BuildView(juicefs::BuildImage(source.PairsOf(name)));
-      if (!view.ok()) {
-        return Fail(terminal, view.error().WithContext(source.address.text + " volume " + Printable(name)));
-      }
-      views.emplace(name, *std::move(view));
+    const Result<std::map<Bytes, juicefs::View>> shown = ViewsOf(source);
+    if (!shown.ok()) {
+      return Fail(terminal, shown.error());
     }
+    const std::map<Bytes, juicefs::View>& views = *shown;
     if (views.empty()) {
       return Nothing(terminal, source, source.pairs.empty() ? "holds no visible key" : "holds keys, but no JuiceFS volume");
     }
@@ -154,6 +145,7 @@ class ViewVerb : public Verb {
   std::string address_;
   bool json_ = false;
   bool keys_ = false;
+  OpenOptions open_;
 };
 
 }  // namespace

@@ -29,7 +29,8 @@ struct ViewEntry {
   int64_t ctime_ns = 0;
   std::optional<Bytes> target;  // symbolic links only
   std::map<Bytes, Bytes> xattrs;
-  std::string content;  // regular files: ContentDigest of the effective pieces
+  std::string content;  // regular files: ContentDigest of the effective pieces; empty where the source has no pieces (a mount)
+  std::string sha256;   // regular files whose bytes were read through a mount: hex; else empty
 
   friend bool operator==(const ViewEntry&, const ViewEntry&) = default;
 };

@@ -1,6 +1,7 @@
 #include "harness/juicefs/view_diff.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace kvjury::juicefs {
 
@@ -35,6 +36,7 @@ class Differ {
     ++diff_->entries_compared;
     path_ = path;
     inode_ = left.inode;
+    diff_->files_compared += S_ISREG(left.mode) && S_ISREG(right.mode) ? 1 : 0;
     Field("inode", left.inode, right.inode);
     ++diff_->fields_compared;
     if (left.mode != right.mode) {
@@ -45,14 +47,22 @@ class Differ {
     Field("nlink", left.nlink, right.nlink);
     Field("size", left.size, right.size);
     Field("rdev", left.rdev, right.rdev);
-    if (path != kTrashName || options_.compare_trash_root_times) {
+    if (options_.compare_times && (path != kTrashName || options_.compare_trash_root_times)) {
       Field("atime_ns", left.atime_ns, right.atime_ns);
       Field("mtime_ns", left.mtime_ns, right.mtime_ns);
       Field("ctime_ns", left.ctime_ns, right.ctime_ns);
     }
     Field("target", left.target, right.target);
     if (options_.compare_content) {
-      Field("content", left.content, right.content);
+      const bool pieces = !left.content.empty() && !right.content.empty();
+      const bool bytes = !left.sha256.empty() && !right.sha256.empty();
+      diff_->contents_compared += pieces || bytes ? 1 : 0;
+      if (left.content.empty() == right.content.empty()) {
+        Field("content", left.content, right.content);
+      }
+      if (bytes) {
+        Field("sha256", left.sha256, right.sha256);
+      }
     }
     Xattrs(left.xattrs, right.xattrs);
   }

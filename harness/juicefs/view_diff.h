@@ -13,9 +13,12 @@ namespace kvjury::juicefs {
 struct ViewDiffOptions {
   /// The root of the trash is made up by each mount, with the time of the mount.
   bool compare_trash_root_times = false;
+  /// Of regular files: the digest of their pieces, or the SHA-256 of their bytes, each where both sides have it.
   bool compare_content = true;
   /// Usage counters are flushed late and may be lost for ever in a crash. Compared when both views have statfs.
   bool compare_statfs = true;
+  /// Of access, modification and change.
+  bool compare_times = true;
 };
 
 struct ViewDifference {
@@ -36,6 +39,8 @@ struct ViewDiff {
   uint64_t entries_only_left = 0;
   uint64_t entries_only_right = 0;
   uint64_t fields_compared = 0;
+  uint64_t files_compared = 0;     // regular files on both sides
+  uint64_t contents_compared = 0;  // of these: those whose contents both sides tell alike
 
   [[nodiscard]] bool same() const { return differences.empty() && entries_compared > 0; }
 };

@@ -172,6 +172,9 @@ Status ParseLine(std::string_view line, View* view) {
   if (object.contains("content")) {
     entry.content = reader.Latin1("content");
   }
+  if (object.contains("sha256")) {
+    entry.sha256 = reader.Latin1("sha256");
+  }
   ReadXattrs(&reader, &entry);
   RETURN_IF_ERROR(reader.status());
   if (!view->entries.emplace(path, std::move(entry)).second) {
@@ -191,7 +194,11 @@ std::string ViewEntryJson(const Bytes& path, const ViewEntry& entry) {
                       entry.ctime_ns, entry.gid, entry.inode.value(), entry.mode, entry.mtime_ns);
   line += fmt::format("\"nlink\": {}, \"path\": ", entry.nlink);
   AppendLatin1(&line, path);
-  line += fmt::format(", \"rdev\": {}, \"size\": \"{}\", ", entry.rdev, entry.size);
+  line += fmt::format(", \"rdev\": {}, ", entry.rdev);
+  if (!entry.sha256.empty()) {
+    line += fmt::format("\"sha256\": \"{}\", ", entry.sha256);
+  }
+  line += fmt::format("\"size\": \"{}\", ", entry.size);
   if (entry.target.has_value()) {
     line += "\"target\": ";
     AppendLatin1(&line, *entry.target);

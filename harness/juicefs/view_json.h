@@ -1,7 +1,7 @@
 // A view as text: one JSON object a line, the same fields in the same form as a recorded walk of a mount.
 //
 // Members sorted by name; 64-bit numbers as strings; `mode` as "0o100644"; bytes (paths, targets, xattrs) as Latin-1 text
-// with \u00NN escapes, so that every byte survives. `content` stands where a recorded walk has `sha256`.
+// with \u00NN escapes, so that every byte survives. A walk of a mount has `sha256` of the bytes where records give `content`.
 #pragma once
 
 #include <string>

@@ -44,7 +44,16 @@ class Mounts(OneVolume):
             time.sleep(2)  # writers hand their last slices over
             seen = Walk(first)
             self.Same(seen, Walk(second), 560, ignore=())
-        self.Same(seen, View(self.meta), 560)
+            contents = ("--contents", "--contents-max", "64MiB")
+            self.assertRegex(Run(PROGRAM, "diff", f"mount://{first}", f"mount://{second}", *contents).stdout,
+                             r"SAME: \d+ entries, \d+ fields, 0 differences .*; contents of [1-9]\d* of \d+ files compared")
+            self.assertIn("SAME: ", Run(PROGRAM, "diff", self.meta, f"mount://{second}").stdout)
+            kept = os.path.join(self.folder, "kept.jsonl")
+            with open(kept, "wb") as file:
+                subprocess.run([PROGRAM, "view", "--json", "--contents", f"mount://{first}"], stdout=file, check=True)
+            os.truncate(os.path.join(first, "slices/patched"), 1)
+            time.sleep(2)
+            self.assertRegex(Run(PROGRAM, "diff", f"view://{kept}", f"mount://{second}", *contents, ok=(1,)).stdout, r"~ slices/patched: sha256: ")
 
     def test_locks_and_open_deleted_files_are_seen_from_the_other_mount(self):
         with Mount(self.meta) as first, Mount(self.meta) as second:
