@@ -23,7 +23,7 @@ class MountWalkTest : public testing::Test {
 
   void Write(const std::string& path, const std::string& content) { std::ofstream(root_ + "/" + path, std::ios::binary) << content; }
   juicefs::View Walk(bool read_contents = false) {
-    Result<WalkedMount> walked = WalkMount(root_, {read_contents, {}});
+    Result<WalkedMount> walked = WalkMount(root_, {.read_contents = read_contents, .content_bytes_max = 3'000'000, .on_progress = {}});
     EXPECT_TRUE(walked.ok()) << walked.status();
     warnings_ = walked.ok() ? walked->warnings : std::vector<std::string>();
     return walked.ok() ? std::move(walked->view) : juicefs::View();
@@ -77,11 +77,13 @@ TEST_F(MountWalkTest, OnlyTheRootsOwnFilesOfJuiceFsAreLeftOutAndTheTrashIsNot) {
 TEST_F(MountWalkTest, ContentsAreReadOnRequestWholeAndOnlyOfRegularFiles) {
   const std::string large(3'000'000, 'x');
   Write("large", large);
+  Write("too large", large + "x");
   Write("empty", "");
   ASSERT_EQ(::mkfifo((root_ + "/pipe").c_str(), 0640), 0);
   const juicefs::View view = Walk(true);
   EXPECT_EQ(view.entries.at("large").sha256, ToHex(Sha256(large)));
   EXPECT_EQ(view.entries.at("empty").sha256, ToHex(Sha256("")));
+  EXPECT_EQ(view.entries.at("too large").sha256, "");
   EXPECT_EQ(view.entries.at("pipe").sha256, "");
 }
 
