@@ -43,9 +43,10 @@ class Unary : public grpc::ClientUnaryReactor {
  private:
   void OnDone(const grpc::Status& status) override {
     const InCallback callback(this);
-    const std::shared_ptr<Unary> self = std::move(self_);
     done_(status.ok() ? ParseAnswer(target_, &response_) : Result<sim::MessagePtr>(ports::FromGrpc(status)));
-    target_.under_way->Remove(&context_);
+    const std::shared_ptr<CallsUnderWay> under_way = target_.under_way;
+    self_.reset();  // it is held as one that is under way
+    under_way->Remove(&context_);
   }
 
   const CallTarget target_;
@@ -125,7 +126,6 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
 
   void OnDone(const grpc::Status& status) override {
     const InCallback callback(this);
-    const std::shared_ptr<Stream> self = std::move(self_);
     OnAnswer done;
     {
       const std::lock_guard lock(mutex_);
@@ -135,7 +135,9 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
     if (done) {
       done(*end_);
     }
-    target_.under_way->Remove(&context_);
+    const std::shared_ptr<CallsUnderWay> under_way = target_.under_way;
+    self_.reset();  // it is held as one that is under way
+    under_way->Remove(&context_);
   }
 
   const CallTarget target_;
@@ -154,27 +156,32 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
 void CallsUnderWay::Add(grpc::ClientContext* context, std::shared_ptr<void> owner) {
   const std::lock_guard lock(mutex_);
   contexts_.emplace(context, std::move(owner));
+  ++not_gone_;
 }
 
 void CallsUnderWay::Remove(grpc::ClientContext* context) {
-  std::shared_ptr<void> owner;
-  const std::lock_guard lock(mutex_);
-  if (const auto found = contexts_.find(context); found != contexts_.end()) {
-    owner = std::move(found->second);
-    contexts_.erase(found);
-  }
+  std::unique_lock lock(mutex_);
+  const auto found = contexts_.find(context);
+  CHECK(found != contexts_.end());
+  std::shared_ptr<void> owner = std::move(found->second);
+  contexts_.erase(found);
+  lock.unlock();
+  owner.reset();
+  lock.lock();
+  --not_gone_;
   changed_.notify_all();
 }
 
 void CallsUnderWay::CancelAllAndWait() {
   std::unique_lock lock(mutex_);
-  const std::map<grpc::ClientContext*, std::shared_ptr<void>> all = contexts_;
+  std::map<grpc::ClientContext*, std::shared_ptr<void>> all = contexts_;
   lock.unlock();  // a call may end, and tell so, inside of TryCancel
   for (const auto& [context, owner] : all) {
     context->TryCancel();
   }
+  all.clear();
   lock.lock();
-  changed_.wait(lock, [this]() { return contexts_.empty(); });
+  changed_.wait(lock, [this]() { return not_gone_ == 0; });
 }
 
 void StartUnary(const CallTarget& target, const google::protobuf::Message& request, OnAnswer done) {

@@ -17,12 +17,15 @@
 
 namespace kvjury::remote {
 
-/// The contexts of calls that have not ended, so that all can be cancelled and waited for. Any thread.
+/// The calls that have not ended, so that all can be cancelled and waited for. Any thread.
+///
+/// A call holds its channel. Whoever lets go of a channel last ends gRPC's threads, which none of these threads may do: so a call is
+/// gone before it counts as ended, and a channel's owner waits for all.
 class CallsUnderWay {
  public:
   /// `owner` keeps the context alive.
   void Add(grpc::ClientContext* context, std::shared_ptr<void> owner);
-  /// The last thing that a call does.
+  /// The last thing that a call does: it is gone afterwards, unless somebody else holds it.
   void Remove(grpc::ClientContext* context);
   void CancelAllAndWait();
 
@@ -30,6 +33,7 @@ class CallsUnderWay {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<grpc::ClientContext*, std::shared_ptr<void>> contexts_;
+  size_t not_gone_ = 0;
 };
 
 /// Everything about a call but its messages.

@@ -120,6 +120,13 @@ sim::Task<void> AskAndForget(sim::Channel* channel, sim::Address to, std::shared
   static_cast<void>(co_await std::move(call));
 }
 
+TEST(RemoteChannel, MayDieTheMomentACallHasEnded) {
+  for (int i = 0; i < 600; ++i) {
+    const auto world = Connect();
+    EXPECT_FALSE(Ask(world.get(), pd::kGetMembers, "127.0.0.1:1").ok());
+  }
+}
+
 TEST(RemoteChannel, MayDieWithCallsUnderWay) {
   const SilentPort silent;
   record::Case none;
