@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "harness/backup/address.h"
 #include "harness/cli/open_source.h"
+#include "harness/cli/summary.h"
 #include "harness/cli/verb.h"
 #include "harness/juicefs/view_json.h"
 #include "reports/text.h"
@@ -61,6 +63,10 @@ std::string JsonLines(const Bytes& volume, const juicefs::View& view, bool sever
   return out;
 }
 
+int64_t WallClockMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 std::string KeyLines(const juicefs::KeyValues& pairs) {
   std::string out;
   for (const auto& [key, value] : pairs) {
@@ -76,6 +82,10 @@ class ViewVerb : public Verb {
     verb->add_option("ADDRESS", address_, kAddressHelp)->required();
     CLI::Option* json = verb->add_flag("--json", json_, "One JSON object an entry");
     verb->add_flag("--keys", keys_, "One line `hexkey hexvalue` a visible pair")->excludes(json);
+    verb->add_flag("--summary", summary_, "In numbers: volumes, files, bytes, keys, the cut and its age, a backup's size")->excludes("--keys");
+    verb->add_option("--rate", rate_, "With --summary: bytes a second, as br's --ratelimit; says how long a transfer takes (8MiB)")
+        ->transform(CLI::AsSizeValue(false))
+        ->needs("--summary");
     verb->add_flag("--contents", open_.read_contents, "Of a mount: reads its files of up to 1 GiB, for their SHA-256 with --json");
     return verb;
   }
@@ -114,6 +124,10 @@ class ViewVerb : public Verb {
     if (views.empty()) {
       return Nothing(terminal, source, source.pairs.empty() ? "holds no visible key" : "holds keys, but no JuiceFS volume");
     }
+    if (summary_) {
+      const SourceSummary summary = SummarizeSource(source, views, WallClockMs(), rate_);
+      return Write(source, json_ ? SummaryJson(summary) : SummaryText(summary), terminal);
+    }
     std::string text;
     for (const auto& [name, view] : views) {
       if (!json_ && views.size() > 1) {
@@ -145,6 +159,8 @@ class ViewVerb : public Verb {
   std::string address_;
   bool json_ = false;
   bool keys_ = false;
+  bool summary_ = false;
+  uint64_t rate_ = 0;
   OpenOptions open_;
 };
 

@@ -1,4 +1,4 @@
-"""`kvjury diff` as a user runs it, on the recorded volumes and backups. Usage: diff_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
+"""`kvjury diff` and `view --summary` as a user runs them, on the recorded volumes and backups. Usage: source_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
 """
 
 import json
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import unittest
 
-from program_test import Backup, ProgramTest, Run, Volume
+from program_test import Backup, Lines, ProgramTest, Run, Volume
 
 
 class Diff(ProgramTest):
@@ -76,6 +76,45 @@ class Diff(ProgramTest):
         code, out, err = Run("diff", keys, "br://" + Backup("edge-keys"))
         self.assertEqual((code, out), (4, ""))
         self.assertIn("holds no JuiceFS volume", err)
+
+
+class Summary(ProgramTest):
+    def Summary(self, address, *arguments):
+        return json.loads(self.Good("view", "--summary", "--json", address, *arguments))
+
+    def test_counts_are_those_of_the_recorded_mount(self):
+        entries = {entry["path"]: entry for entry in map(json.loads, Lines(Volume("rich", "mount.jsonl.gz")))}
+        outside = {path: entry for path, entry in entries.items() if path != ".trash" and not path.startswith(".trash/")}
+        kinds = lambda kind: [entry for entry in outside.values() if int(entry["mode"], 8) & 0o170000 == kind]
+        sizes = {entry["inode"]: int(entry["size"]) for entry in kinds(0o100000)}
+        for scheme, file in (("kv", "kv.tsv.gz"), ("dump", "dump.json.gz"), ("view", "mount.jsonl.gz")):
+            volume = self.Summary(f"{scheme}://" + Volume("rich", file))["volumes"][0]
+            self.assertEqual((volume["files"], volume["bytes"]), (str(len(sizes)), str(sum(sizes.values()))))
+            self.assertEqual((volume["directories"], volume["symlinks"]), (str(len(kinds(0o040000))), str(len(kinds(0o120000)))))
+            self.assertEqual(volume["entries_in_trash"], str(sum(path.startswith(".trash/") for path in entries)))
+
+    def test_a_backup_tells_of_its_cut_its_size_and_how_long_it_takes(self):
+        summary = self.Summary("br://" + Backup("quiet"), "--rate", "1KiB")
+        files = [os.path.join(root, name) for root, _, names in os.walk(Backup("quiet")) for name in names if name.endswith(".sst")]
+        size = sum(map(os.path.getsize, files))
+        pairs = [line.split() for line in self.Good("view", "--keys", "br://" + Backup("quiet")).splitlines()]
+        records = sum(len("".join(pair)) // 2 for pair in pairs)
+        self.assertEqual(summary["backup"]["files"], str(len(files)))
+        self.assertEqual(summary["backup"]["bytes"], str(size))
+        self.assertEqual((summary["keys"], summary["record_bytes"]), (str(len(pairs)), str(records)))
+        self.assertAlmostEqual(summary["backup"]["ratio"], size / records)
+        self.assertEqual(summary["transfer"]["seconds"], str(-(-size // 1024)))
+        self.assertEqual(summary["cut"]["time"][:10], "2026-11-22")
+        self.assertEqual({volume["name"] for volume in summary["volumes"]}, {"vol1", "vol2"})
+        words = self.Good("view", "--summary", "br://" + Backup("quiet"))
+        self.assertRegex(words, r"cut: \d+ \(2026-11-22T[\d:]+Z\), .* old\n")
+        self.assertRegex(words, r"backup: \d+ files, [\d.]+ KiB, [\d.]+ of its keys and values\n")
+
+    def test_wrong_arguments(self):
+        keys = "kv://" + Volume("rich", "kv.tsv.gz")
+        self.Refused(2, ["--summary"], "view", keys, "--rate", "1MiB")
+        self.Refused(2, ["--keys"], "view", keys, "--keys", "--summary")
+        self.Refused(2, ["--rate"], "view", keys, "--summary", "--rate", "fast")
 
 
 if __name__ == "__main__":
