@@ -33,7 +33,9 @@ Micros TimeoutOf(const grpc::GenericCallbackServerContext& context) {
 class GrpcServer::Impl : public grpc::CallbackGenericService {
  public:
   Impl(LiveWorld* live, const sim::MethodTable* methods, CallLog* log, GrpcServerOptions options)
-      : methods_(methods), calls_(live, methods, log, options.script, std::move(options.address)) {}
+      : methods_(methods), calls_(live, methods, log, options.script, std::move(options.address)) {
+    calls_.RefuseWrites(std::move(options.read_only));
+  }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override { Stop(0); }

@@ -25,6 +25,8 @@ struct GrpcServerOptions {
   sim::Address address;
   /// Names the calls.
   CallScript* script = nullptr;
+  /// Not empty: calls that would change data are refused with this sentence.
+  std::string read_only;
 };
 
 class GrpcServer {

@@ -1,6 +1,7 @@
 #include "fakes/ports/outside_calls.h"
 
 #include "fakes/ports/messages.h"
+#include "fakes/ports/read_only.h"
 
 namespace kvjury::ports {
 
@@ -42,6 +43,13 @@ void OutsideCalls::Count(const std::string& path, std::chrono::steady_clock::tim
 
 sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, Micros timeout_us, Done done) {
   const auto begun = std::chrono::steady_clock::now();
+  if (!refusal_.empty()) {
+    if (sim::MessagePtr refused = RefusedWrite(path, refusal_); refused != nullptr) {
+      Count(path, begun, true);
+      done(std::move(refused));
+      co_return;
+    }
+  }
   sim::CallOptions options;
   options.label = script_->Next(address_, ShortName(path), *request);
   options.timeout_us = timeout_us;

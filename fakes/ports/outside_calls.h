@@ -31,6 +31,8 @@ class OutsideCalls {
   /// A server stream; the next message is asked for when the one before is written. Any thread.
   void Open(std::string path, sim::MessagePtr request, Micros timeout_us, Exchange::Ptr exchange);
 
+  /// From now on calls that would change data are refused with this sentence. Before the first call.
+  void RefuseWrites(std::string sentence) { refusal_ = std::move(sentence); }
   [[nodiscard]] bool Serves(const std::string& path) const { return methods_->FindUnary(path) != nullptr; }
   LiveWorld* live() { return live_; }
 
@@ -46,6 +48,7 @@ class OutsideCalls {
   CallScript* script_;
   sim::Address address_;
   bool about_cluster_ = false;
+  std::string refusal_;
 };
 
 /// The messages of one stream as calls, one after another, answers in order.

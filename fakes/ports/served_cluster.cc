@@ -358,7 +358,7 @@ class ServedCluster::Impl {
   Status Serve(Endpoint* endpoint, const sim::Address& address, const sim::MethodTable* methods) {
     auto measure = [this, endpoint, address]() { return Measure(*endpoint, address); };
     endpoint->http = std::make_unique<HttpCalls>(&live_, methods, &calls_, &script_, address, std::move(measure));
-    endpoint->grpc = std::make_unique<GrpcServer>(&live_, methods, &calls_, GrpcServerOptions{address, &script_});
+    endpoint->grpc = std::make_unique<GrpcServer>(&live_, methods, &calls_, GrpcServerOptions{address, &script_, options_.read_only});
     return endpoint->grpc->Start();
   }
 

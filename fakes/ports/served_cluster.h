@@ -46,6 +46,8 @@ struct ServeOptions {
   uint32_t regions = 0;
   /// What the cluster holds from the start: ascending user keys.
   std::vector<std::pair<Bytes, Bytes>> pairs;
+  /// Not empty: no client may change data; each is told this sentence.
+  std::string read_only;
   /// Faults, delays, what is drawn of them, and of the trigger: a region that ends at the encoded empty key, a clock behind the wall
   /// clock. The rest of the case does not count.
   record::Case faults;

@@ -9,6 +9,7 @@
 #include <map>
 #include <thread>
 
+#include "fakes/ports/read_only.h"
 #include "fakes/ports/test_cluster_client.h"
 #include "fakes/ports/test_sockets.h"
 #include "proto/tikv/tikvpb.pb.h"
@@ -299,6 +300,45 @@ TEST_F(ServedClusterTest, AFaultOfACaseStrikesAnOutsideCall) {
   EXPECT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
   EXPECT_EQ(store_->Call(tikv::kKvGet, GetLatest("k"), &read, 300).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
+}
+
+TEST_F(ServedClusterTest, ReadOnlyEveryCallThatWouldChangeDataIsRefusedWithTheSentence) {
+  ServeOptions options;
+  options.pairs = {{"k", "as it was"}};
+  options.read_only = "it stays as it was";
+  Start(std::move(options));
+  kvrpcpb::PrewriteResponse written;
+  ASSERT_TRUE(store_->Call(tikv::kKvPrewrite, OnePhase("k", "new"), &written).ok());
+  EXPECT_EQ(written.errors(0).abort(), "it stays as it was");
+  EXPECT_EQ(written.one_pc_commit_ts(), 0U);
+  kvrpcpb::RawPutRequest put;
+  put.set_key("k");
+  put.set_value("new");
+  kvrpcpb::RawPutResponse refused;
+  ASSERT_TRUE(store_->Call(tikv::kRawPut, put, &refused).ok());
+  EXPECT_EQ(refused.error(), "it stays as it was");
+  import_sstpb::IngestResponse ingested;
+  ASSERT_TRUE(store_->Call(tikv::kMultiIngest, import_sstpb::MultiIngestRequest(), &ingested).ok());
+  EXPECT_EQ(ingested.error().message(), "it stays as it was");
+  import_sstpb::DownloadResponse downloaded;
+  ASSERT_TRUE(store_->Call(tikv::kDownload, import_sstpb::DownloadRequest(), &downloaded).ok());
+  EXPECT_EQ(downloaded.error().message(), "it stays as it was");
+  kvrpcpb::GetResponse read;
+  ASSERT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
+  EXPECT_EQ(read.value(), "as it was");
+}
+
+TEST(ReadOnly, EveryRefusalHasThePlaceForASentenceAndReadsAreNone) {
+  for (const char* write : {"KvPrewrite", "KvPessimisticLock", "KvFlush", "KvDeleteRange", "UnsafeDestroyRange", "RawPut", "RawBatchPut", "RawDelete",
+                            "RawBatchDelete", "RawDeleteRange", "RawCompareAndSwap"}) {
+    const sim::MessagePtr refused = RefusedWrite(std::string("/tikvpb.Tikv/") + write, "no");
+    ASSERT_NE(refused, nullptr) << write;
+    EXPECT_THAT(refused->ShortDebugString(), testing::HasSubstr("\"no\"")) << write;
+  }
+  for (const char* read : {"KvGet", "KvScan", "KvCheckTxnStatus", "KvResolveLock", "RawGet", "KvCommit"}) {
+    EXPECT_EQ(RefusedWrite(std::string("/tikvpb.Tikv/") + read, "no"), nullptr) << read;
+  }
+  EXPECT_EQ(RefusedWrite("/pdpb.PD/Tso", "no"), nullptr);
 }
 
 class TlsTest : public ServedClusterTest {

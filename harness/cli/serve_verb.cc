@@ -59,6 +59,7 @@ class ServeVerb : public Verb {
     verb->add_option("--faults", faults_, "Faults and delays of this case file strike outside calls by their labels (external/KvGet/region[...]#1)");
     verb->add_option("--control", options_.control, "The socket on which kvjury poke is heard");
     verb->add_option("--volume", volume_, "What the cluster holds: kv://, br:// or tikv://");
+    verb->add_flag("--read-only", read_only_, "Clients may not change data: what --volume held stays as it was, for juicefs mount --read-only");
     verb->add_option("--ready-file", ready_file_, "Written, whole, once clients may connect: the addresses as JSON");
     verb->add_option("--cert", options_.tls.certificate, "TLS on all ports with this certificate (PEM)");
     verb->add_option("--key", options_.tls.key, "Its key (PEM)");
@@ -91,6 +92,9 @@ class ServeVerb : public Verb {
         *terminal->err << fmt::format("kvjury serve: {} holds {} keys\n", volume_, pairs->size()) << std::flush;
       }
       options_.pairs = *std::move(pairs);
+    }
+    if (read_only_) {
+      options_.read_only = "this cluster is served read-only and shows " + (volume_.empty() ? "what it held" : volume_);
     }
     if (!faults_.empty()) {
       Result<record::Case> faults = explore::ReadCaseFile(faults_);
@@ -191,6 +195,7 @@ class ServeVerb : public Verb {
   std::string control_;
   std::string ready_file_;
   std::string tls_init_;
+  bool read_only_ = false;
   bool json_ = false;
   bool verbose_ = false;
 };

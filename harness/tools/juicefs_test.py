@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -96,6 +97,34 @@ class Mounts(OneVolume):
                 time.sleep(1)
                 found = os.listdir(os.path.join(self.folder, "bucket/vol1/meta")) if os.path.isdir(os.path.join(self.folder, "bucket/vol1/meta")) else []
             self.assertRegex(" ".join(found), r"dump-.*\.json\.gz")
+
+
+class Frozen(OneVolume):
+    def test_the_source_as_it_was_at_a_timestamp_is_mounted_beside_the_live_one_and_does_not_change(self):
+        with Mount(self.meta) as live:
+            populate.Busy(live, 200)
+            subprocess.run(["sync", "-f", live], check=False)
+            time.sleep(2)
+            state = json.loads(Run(PROGRAM, "poke", "--ready-file", self.cluster.ready_file, "state").stdout)
+            then = f"{self.meta}@{state['pd']['last_timestamp']}"
+            with Served("--read-only", "--volume", then, "--stores", "2", "--regions", "5") as frozen:
+                meta = frozen.Volume("vol1")
+                with Mount(meta, "--read-only") as mount:
+                    self.assertIn("SAME: ", Run(PROGRAM, "diff", then, f"mount://{mount}").stdout)
+                    before = Walk(mount)
+                    populate.Rich(live)
+                    shutil.rmtree(os.path.join(live, "tree0"))
+                    time.sleep(2)
+                    self.assertEqual(Differences(before, Walk(mount), ignore=("atime_ns",)), [])
+                    self.assertGreater(len(before), 200)
+                    self.assertIn("DIFFERENT: ", Run(PROGRAM, "diff", self.meta, f"mount://{mount}", ok=(1,)).stdout)
+                    with self.assertRaises(OSError):
+                        os.mkdir(os.path.join(mount, "new"))
+                # Who tries to write all the same is told why.
+                refused = JuiceFs("format", frozen.Volume("other"), "other", "--storage", "file", "--bucket", self.folder, ok=())
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertIn("read-only", refused.stdout)
+                self.assertIn("SAME: ", Run(PROGRAM, "diff", then, meta).stdout)
 
 
 class Trouble(OneVolume):
