@@ -59,12 +59,17 @@ Result<backup::OpenedSource> OpenSource(const std::string& text, const OpenOptio
   }
 }
 
-Result<std::map<Bytes, juicefs::View>> ViewsOf(const backup::OpenedSource& source) {
-  if (source.backup && !source.backup->intact()) {
-    const record::Finding& first = source.backup->findings.front();
-    return Status::DataLoss(fmt::format("{} is damaged, {} findings; the first: {} {} {}: {}", source.address.text,
-                                        source.backup->findings.size(), first.check(), first.kind(), first.file(), first.message()));
+Status CheckIntact(const backup::OpenedSource& source) {
+  if (!source.backup || source.backup->intact()) {
+    return Status::Ok();
   }
+  const record::Finding& first = source.backup->findings.front();
+  return Status::DataLoss(fmt::format("{} is damaged, {} findings; the first: {} {} {}: {}", source.address.text,
+                                      source.backup->findings.size(), first.check(), first.kind(), first.file(), first.message()));
+}
+
+Result<std::map<Bytes, juicefs::View>> ViewsOf(const backup::OpenedSource& source) {
+  RETURN_IF_ERROR(CheckIntact(source));
   if (source.content == backup::OpenedSource::Content::kViews) {
     return source.views;
   }

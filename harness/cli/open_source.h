@@ -25,8 +25,11 @@ struct OpenOptions {
 /// Errors: as backup::OpenAddress, remote::ReadCluster and tools::WalkMount.
 Result<backup::OpenedSource> OpenSource(const std::string& text, const OpenOptions& options = {});
 
-/// What a mount shows of each volume in it, by name, computed from its records where there are any. Errors: kDataLoss for a damaged
-/// backup, whose view would look like the truth; as juicefs::BuildView.
+/// Errors: kDataLoss for a damaged backup, of which nothing is shown: it would look like the truth.
+Status CheckIntact(const backup::OpenedSource& source);
+
+/// What a mount shows of each volume in it, by name, computed from its records where there are any. Errors: as CheckIntact and
+/// juicefs::BuildView.
 Result<std::map<Bytes, juicefs::View>> ViewsOf(const backup::OpenedSource& source);
 
 }  // namespace kvjury::cli

@@ -104,8 +104,8 @@ class ViewVerb : public Verb {
     if (source.content == backup::OpenedSource::Content::kViews) {
       return Fail(terminal, Status::InvalidArgument(source.address.text + " shows entries and no keys; leave --keys out"));
     }
-    if (const auto views = ViewsOf(source); !views.ok() && views.error().code() == StatusCode::kDataLoss) {
-      return Fail(terminal, views.error());
+    if (const Status intact = CheckIntact(source); !intact.ok()) {
+      return Fail(terminal, intact);
     }
     const bool one_volume = source.content == backup::OpenedSource::Content::kCluster && source.address.volume.has_value();
     const juicefs::KeyValues chosen = one_volume ? source.PairsOf(*source.address.volume) : source.pairs;
