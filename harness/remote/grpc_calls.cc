@@ -23,7 +23,7 @@ Result<sim::MessagePtr> ParseAnswer(const CallTarget& target, grpc::ByteBuffer* 
   return message;
 }
 
-// These keep themselves alive until gRPC is through with them.
+// As calls that are under way these live until gRPC is through with them.
 class Unary : public grpc::ClientUnaryReactor {
  public:
   Unary(CallTarget target, grpc::ByteBuffer request, OnAnswer done)
@@ -32,7 +32,6 @@ class Unary : public grpc::ClientUnaryReactor {
   Unary& operator=(const Unary&) = delete;
 
   void Begin(const std::shared_ptr<Unary>& self) {
-    self_ = self;
     context_.set_deadline(DeadlineIn(target_.timeout_us));
     target_.under_way->Add(&context_, self);
     target_.stub->PrepareUnaryCall(&context_, target_.path, {}, &request_, &response_, this);
@@ -44,8 +43,7 @@ class Unary : public grpc::ClientUnaryReactor {
   void OnDone(const grpc::Status& status) override {
     const InCallback callback(this);
     done_(status.ok() ? ParseAnswer(target_, &response_) : Result<sim::MessagePtr>(ports::FromGrpc(status)));
-    const std::shared_ptr<CallsUnderWay> under_way = target_.under_way;
-    self_.reset();  // it is held as one that is under way
+    const std::shared_ptr<CallsUnderWay> under_way = target_.under_way;  // it outlives this
     under_way->Remove(&context_);
   }
 
@@ -54,7 +52,6 @@ class Unary : public grpc::ClientUnaryReactor {
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
   const OnAnswer done_;
-  std::shared_ptr<Unary> self_;
 };
 
 class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
@@ -64,7 +61,6 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
   Stream& operator=(const Stream&) = delete;
 
   void Begin(const std::shared_ptr<Stream>& self, grpc::ByteBuffer request) {
-    self_ = self;
     request_ = std::move(request);
     context_.set_deadline(DeadlineIn(target_.timeout_us));
     target_.under_way->Add(&context_, self);
@@ -135,8 +131,7 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
     if (done) {
       done(*end_);
     }
-    const std::shared_ptr<CallsUnderWay> under_way = target_.under_way;
-    self_.reset();  // it is held as one that is under way
+    const std::shared_ptr<CallsUnderWay> under_way = target_.under_way;  // it outlives this
     under_way->Remove(&context_);
   }
 
@@ -144,7 +139,6 @@ class Stream : public MessageStream, public grpc::ClientBidiReactor<grpc::ByteBu
   grpc::ClientContext context_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer incoming_;
-  std::shared_ptr<Stream> self_;
   std::mutex mutex_;
   bool held_ = true;
   OnAnswer waiting_;
