@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "fakes/base/descriptor.h"
 #include "fakes/objects/object_store.h"
 
 namespace kvjury::objects {
@@ -19,23 +20,6 @@ Status SystemError(const std::string& what, const std::string& path) {
   const std::string message = what + " \"" + path + "\": " + std::strerror(code);
   return code == ENOENT || code == ENOTDIR ? Status::NotFound(message) : Status::Environment(message);
 }
-
-/// Closes the descriptor whatever way the function is left.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) {
-      ::close(fd_);
-    }
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Status WriteAndSync(const std::string& path, std::string_view bytes) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

@@ -15,6 +15,7 @@
 #include <set>
 #include <vector>
 
+#include "fakes/base/descriptor.h"
 #include "fakes/base/digest.h"
 
 namespace kvjury::tools {
@@ -28,22 +29,6 @@ constexpr size_t kReadBytes = size_t{1} << 20;
 constexpr std::array kOwnFiles = {".accesslog", ".config", ".stats", ".control"};
 
 int64_t Nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) {
-      ::close(number_);
-    }
-  }
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 class Walk {
  public:
@@ -152,8 +137,7 @@ class Walk {
 
   Status ReadXattrs(const Bytes& path, ViewEntry* entry) {
     const std::string name = NameOf(path);
-    std::vector<char> names(XATTR_LIST_MAX);
-    const ssize_t size = ::llistxattr(name.c_str(), names.data(), names.size());
+    const ssize_t size = ::llistxattr(name.c_str(), xattr_names_.data(), xattr_names_.size());
     if (size < 0) {
       // juicefs's answer for what it made up, the trash and its folders.
       if (errno == ENODATA || path == juicefs::kTrashName) {
@@ -165,13 +149,12 @@ class Walk {
       }
       return Failed(path);
     }
-    for (const char* at = names.data(); at < names.data() + size; at += std::strlen(at) + 1) {
-      std::vector<char> value(XATTR_SIZE_MAX);
-      const ssize_t got = ::lgetxattr(name.c_str(), at, value.data(), value.size());
+    for (const char* at = xattr_names_.data(); at < xattr_names_.data() + size; at += std::strlen(at) + 1) {
+      const ssize_t got = ::lgetxattr(name.c_str(), at, xattr_value_.data(), xattr_value_.size());
       if (got < 0) {
         return Failed(path);
       }
-      entry->xattrs[at] = Bytes(value.data(), static_cast<size_t>(got));
+      entry->xattrs[at] = Bytes(xattr_value_.data(), static_cast<size_t>(got));
     }
     return Status::Ok();
   }
@@ -184,7 +167,7 @@ class Walk {
     Sha256Stream digest;
     Bytes block(kReadBytes, '\0');
     for (ssize_t got = 1; got != 0;) {
-      got = file.number() < 0 ? -1 : ::read(file.number(), block.data(), block.size());
+      got = file.get() < 0 ? -1 : ::read(file.get(), block.data(), block.size());
       if (got < 0) {
         return Failed(path);
       }
@@ -211,6 +194,8 @@ class Walk {
   const WalkOptions& options_;
   WalkedMount walked_;
   std::set<Bytes> folders_;  // still to be read
+  std::vector<char> xattr_names_ = std::vector<char>(XATTR_LIST_MAX);
+  std::vector<char> xattr_value_ = std::vector<char>(XATTR_SIZE_MAX);
   bool xattrs_are_shown_ = true;
 };
 
