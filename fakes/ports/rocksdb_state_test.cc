@@ -188,38 +188,15 @@ TEST(RocksDbState, WhatGarbageCollectionRemovedDoesNotComeBackAndTheSafePointSta
   EXPECT_EQ(again.cluster.OracleRead("", "", Timestamp(600)).size(), 1U);
 }
 
-constexpr char kWriterFolder[] = "KVJURY_TEST_WRITER_FOLDER";
-constexpr char kWriterPipe[] = "KVJURY_TEST_WRITER_PIPE";
-
-// The other process of the next test, which runs this one alone; never by itself.
-TEST(RocksDbState, DISABLED_WritesUntilItIsKilled) {
-  const char* folder = ::getenv(kWriterFolder);
-  ASSERT_NE(folder, nullptr);
-  const int acknowledged = std::stoi(::getenv(kWriterPipe));
-  const auto state = OpenState(folder);
-  for (uint32_t i = 0;; ++i) {
-    WriteBatch batch;
-    batch.Put(ColumnFamily::kDefault, std::to_string(i), Bytes(100, 'v'));
-    batch.Put(ColumnFamily::kWrite, std::to_string(i), "w");
-    state->Write(batch, {});
-    // Several may come together; only what is kept is told.
-    if (i % 7 == 0) {
-      ASSERT_TRUE(state->Drain().ok());
-      ASSERT_EQ(::write(acknowledged, &i, sizeof(i)), static_cast<ssize_t>(sizeof(i)));
-    }
-  }
-}
-
 TEST(RocksDbState, AKilledProcessLosesNothingThatWasWritten) {
   const TempFolder folder;
   int acknowledged[2];
   ASSERT_EQ(::pipe(acknowledged), 0);
-  ::setenv(kWriterFolder, folder.path().c_str(), 1);
-  ::setenv(kWriterPipe, std::to_string(acknowledged[1]).c_str(), 1);
+  const std::string pipe = std::to_string(acknowledged[1]);
   const pid_t child = ::fork();
   if (child == 0) {
-    // Threads do not survive a fork; a new program has its own.
-    ::execl("/proc/self/exe", "writer", "--gtest_filter=*WritesUntilItIsKilled", "--gtest_also_run_disabled_tests", nullptr);
+    // Threads do not survive a fork; a program of its own has its own.
+    ::execl(KVJURY_STATE_WRITER, "writer", folder.path().c_str(), pipe.c_str(), nullptr);
     ::_exit(1);
   }
   ::close(acknowledged[1]);
