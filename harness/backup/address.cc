@@ -285,6 +285,23 @@ Result<OpenedSource> OpenBr(const Address& address) {
   return source;
 }
 
+Result<OpenedSource> OpenFile(const Address& address) {
+  switch (address.scheme) {
+    case Scheme::kKv:
+      return OpenKv(address);
+    case Scheme::kDump:
+      return OpenDump(address);
+    case Scheme::kBr:
+      return OpenBr(address);
+    case Scheme::kView:
+      return OpenView(address);
+    case Scheme::kTikv:
+    case Scheme::kMount:
+      break;
+  }
+  return Status::Unsupported("\"" + address.text + "\" is no file and cannot be opened here");
+}
+
 }  // namespace
 
 Result<Address> ParseAddress(std::string_view text) {
@@ -349,24 +366,7 @@ Result<OpenedSource> SourceFromView(const Address& address, juicefs::View view) 
 }
 
 Result<OpenedSource> OpenAddress(const Address& address) {
-  Result<OpenedSource> source = Status::Unsupported("\"" + address.text + "\" is no file and cannot be opened here");
-  switch (address.scheme) {
-    case Scheme::kKv:
-      source = OpenKv(address);
-      break;
-    case Scheme::kDump:
-      source = OpenDump(address);
-      break;
-    case Scheme::kBr:
-      source = OpenBr(address);
-      break;
-    case Scheme::kView:
-      source = OpenView(address);
-      break;
-    case Scheme::kTikv:
-    case Scheme::kMount:
-      return source;
-  }
+  Result<OpenedSource> source = OpenFile(address);
   if (!source.ok() && source.error().message().find(address.path) == std::string::npos) {
     return source.error().WithContext(address.text);
   }

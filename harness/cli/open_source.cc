@@ -4,7 +4,6 @@
 
 #include "harness/cli/progress.h"
 #include "harness/remote/read_cluster.h"
-#include "harness/tools/mount_walk.h"
 
 namespace kvjury::cli {
 
@@ -31,9 +30,7 @@ Result<backup::OpenedSource> OpenCluster(const backup::Address& address) {
 }
 
 Result<backup::OpenedSource> OpenMount(const backup::Address& address, const OpenOptions& options) {
-  tools::WalkOptions walk;
-  walk.read_contents = options.read_contents;
-  walk.content_bytes_max = options.content_bytes_max;
+  tools::WalkOptions walk = options.walk;
   std::unique_ptr<Progress> progress;
   if (options.terminal != nullptr) {
     progress = std::make_unique<Progress>(options.terminal, "entries of " + address.text, 0);

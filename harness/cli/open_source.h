@@ -6,6 +6,7 @@
 
 #include "harness/backup/address.h"
 #include "harness/cli/verb.h"
+#include "harness/tools/mount_walk.h"
 
 namespace kvjury::cli {
 
@@ -14,10 +15,8 @@ inline constexpr char kAddressHelp[] =
     "kv:///keys.txt[.gz], dump:///m.json[.gz], br:///dir; #NAME means one volume; tikv://PD/VOLUME[@TS]; mount:///mnt; view:///v.jsonl[.gz]";
 
 struct OpenOptions {
-  /// Of a mount: the bytes of its files, too.
-  bool read_contents = false;
-  /// Larger files are not read.
-  uint64_t content_bytes_max = uint64_t{1} << 30;
+  /// How a mount is read.
+  tools::WalkOptions walk;
   /// Where progress is shown; null: nowhere.
   Terminal* terminal = nullptr;
 };

@@ -86,7 +86,7 @@ class ViewVerb : public Verb {
     verb->add_option("--rate", rate_, "With --summary: bytes a second, as br's --ratelimit; says how long a transfer takes (8MiB)")
         ->transform(CLI::AsSizeValue(false))
         ->needs("--summary");
-    verb->add_flag("--contents", open_.read_contents, "Of a mount: reads its files of up to 1 GiB, for their SHA-256 with --json");
+    verb->add_flag("--contents", open_.walk.read_contents, "Of a mount: reads its files of up to 1 GiB, for their SHA-256 with --json");
     return verb;
   }
 
