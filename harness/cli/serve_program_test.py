@@ -121,6 +121,8 @@ class Serve(ServedTest):
 
     def test_wrong_arguments(self):
         self.Refused(2, ["--cert"], "serve", "--cert", "/tmp/x.pem")
+        self.Refused(2, ["--volume"], "serve", "--pd-port", "0", "--read-only")
+        self.Refused(2, ["--data"], "serve", "--pd-port", "0", "--read-only", "--volume", "kv://" + Volume("rich", "kv.tsv.gz"), "--data", "/tmp/nosuch")
         self.Refused(6, ["/nonexistent.pem"], "serve", "--pd-port", "0", "--cert", "/nonexistent.pem", "--key", "/nonexistent.key")
         self.Refused(2, ["no address to listen on"], "serve", "--pd-port", "0", "--listen", "nowhere.invalid")
         self.Refused(2, ["bad.case:2:", "no field named"], "serve", "--pd-port", "0", "--faults", self.Bad("name: 'x'\nfalt { }\n"))

@@ -59,7 +59,9 @@ class ServeVerb : public Verb {
     verb->add_option("--faults", faults_, "Faults and delays of this case file strike outside calls by their labels (external/KvGet/region[...]#1)");
     verb->add_option("--control", options_.control, "The socket on which kvjury poke is heard");
     verb->add_option("--volume", volume_, "What the cluster holds: kv://, br:// or tikv://");
-    verb->add_flag("--read-only", read_only_, "Clients may not change data: what --volume held stays as it was, for juicefs mount --read-only");
+    verb->add_flag("--read-only", read_only_, "Clients may not change data: what --volume held stays as it was, for juicefs mount --read-only")
+        ->needs("--volume")
+        ->excludes("--data");
     verb->add_option("--ready-file", ready_file_, "Written, whole, once clients may connect: the addresses as JSON");
     verb->add_option("--cert", options_.tls.certificate, "TLS on all ports with this certificate (PEM)");
     verb->add_option("--key", options_.tls.key, "Its key (PEM)");
@@ -94,7 +96,7 @@ class ServeVerb : public Verb {
       options_.pairs = *std::move(pairs);
     }
     if (read_only_) {
-      options_.read_only = "this cluster is served read-only and shows " + (volume_.empty() ? "what it held" : volume_);
+      options_.read_only = "this cluster is served read-only and shows " + volume_;
     }
     if (!faults_.empty()) {
       Result<record::Case> faults = explore::ReadCaseFile(faults_);

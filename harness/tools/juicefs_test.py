@@ -334,6 +334,9 @@ class ObjectStorage(unittest.TestCase):
 
 
 class Tls(unittest.TestCase):
+    def Calls(self, cluster):
+        return json.loads(Run(PROGRAM, "poke", "--ready-file", cluster.ready_file, "state").stdout)["calls"]
+
     def test_mutual_tls_serves_those_with_a_certificate_and_refuses_others(self):
         with Folder() as folder, Folder() as other:
             Run(PROGRAM, "serve", "--tls-init", folder)
@@ -345,10 +348,13 @@ class Tls(unittest.TestCase):
                 with Mount(meta) as mount:
                     populate.Busy(mount, 20)
                     self.assertEqual(len(Walk(mount)), 20 + 4)
-                # It tries for 100 s before it gives up; without TLS and with a wrong CA it does the same.
+                # It tries for 100 s before it gives up; without TLS and with a wrong CA it does the same. Nobody gets an answer.
+                before = self.Calls(cluster)
+                self.assertIn("pd", before)
                 for query in ("", f"?ca={ca}", f"?ca={os.path.join(other, 'ca.pem')}&cert={cert}&key={key}"):
                     with self.subTest(query), self.assertRaises(subprocess.TimeoutExpired):
                         JuiceFs("status", f"{cluster.Volume('vol1')}{query}", timeout_s=8)
+                self.assertEqual(self.Calls(cluster), before)
 
 
 if __name__ == "__main__":
