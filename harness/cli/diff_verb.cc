@@ -54,6 +54,7 @@ class DiffVerb : public Verb {
     verb->add_option("B", addresses_[1], "The same forms")->required();
     verb->add_flag("--json", json_, "One JSON object on stdout, with every difference");
     verb->add_flag("--contents", open_.walk.read_contents, "Of mounts: reads the files and compares their bytes, where both sides are mounts");
+    verb->add_option("--contents-below", open_.walk.contents_below, "With --contents: only of files below this folder of the mount");
     verb->add_option("--contents-max", open_.walk.content_bytes_max, "Files of more bytes are not read")->transform(CLI::AsSizeValue(false))->capture_default_str();
     verb->add_flag("--ignore-times", ignore_times_, "Leaves times of access, modification and change out");
     verb->add_option("--limit", limit_, "Differences in words at most; 0: all")->capture_default_str();

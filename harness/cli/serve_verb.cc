@@ -24,26 +24,6 @@ namespace {
 constexpr auto kWorthAWord = std::chrono::seconds(1);
 constexpr auto kSignalPoll = std::chrono::milliseconds(20);
 
-/// What an address holds, as the pairs of a whole cluster.
-Result<std::vector<std::pair<Bytes, Bytes>>> PairsOf(const std::string& address) {
-  Result<backup::OpenedSource> opened = OpenSource(address);
-  RETURN_IF_ERROR(opened.status());
-  if (opened->content == backup::OpenedSource::Content::kViews) {
-    return Status::Unsupported(address + " holds no keys and values; serve needs kv://, br:// or tikv://");
-  }
-  std::vector<std::pair<Bytes, Bytes>> pairs;
-  if (opened->content == backup::OpenedSource::Content::kCluster) {
-    pairs.assign(opened->pairs.begin(), opened->pairs.end());
-    return pairs;
-  }
-  const Bytes& name = opened->volume_names.front();
-  const Bytes prefix = juicefs::VolumePrefix(name.empty() ? Bytes("vol") : name);
-  for (const auto& [key, value] : opened->pairs) {
-    pairs.emplace_back(prefix + key, value);
-  }
-  return pairs;
-}
-
 class ServeVerb : public Verb {
  public:
   CLI::App* Register(CLI::App* program) override {
@@ -86,7 +66,7 @@ class ServeVerb : public Verb {
     }
     if (!volume_.empty()) {
       const auto begun = std::chrono::steady_clock::now();
-      Result<std::vector<std::pair<Bytes, Bytes>>> pairs = PairsOf(volume_);
+      Result<std::vector<std::pair<Bytes, Bytes>>> pairs = PairsOfCluster(volume_);
       if (!pairs.ok()) {
         return Fail(terminal, pairs.error());
       }

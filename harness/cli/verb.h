@@ -59,13 +59,16 @@ Status WriteFileWhole(const std::string& path, const std::string& text);
 // The verbs, each in NAME_verb.cc.
 std::unique_ptr<Verb> MakeDiffVerb();
 std::unique_ptr<Verb> MakeDriftVerb();
+std::unique_ptr<Verb> MakeDriveVerb();
 std::unique_ptr<Verb> MakeListVerb();
 std::unique_ptr<Verb> MakePokeVerb();
+std::unique_ptr<Verb> MakeReferenceVerb();
 std::unique_ptr<Verb> MakeReplayVerb();
 std::unique_ptr<Verb> MakeRunVerb();
 std::unique_ptr<Verb> MakeSelftestVerb();
 std::unique_ptr<Verb> MakeServeVerb();
 std::unique_ptr<Verb> MakeSoakVerb();
 std::unique_ptr<Verb> MakeViewVerb();
+std::unique_ptr<Verb> MakeWriteVerb();
 
 }  // namespace kvjury::cli

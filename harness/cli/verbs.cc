@@ -8,11 +8,14 @@ std::vector<std::unique_ptr<Verb>> MakeVerbs() {
   verbs.push_back(MakeReplayVerb());
   verbs.push_back(MakeSelftestVerb());
   verbs.push_back(MakeSoakVerb());
+  verbs.push_back(MakeDriveVerb());
   verbs.push_back(MakeServeVerb());
   verbs.push_back(MakeDriftVerb());
   verbs.push_back(MakePokeVerb());
   verbs.push_back(MakeViewVerb());
   verbs.push_back(MakeDiffVerb());
+  verbs.push_back(MakeReferenceVerb());
+  verbs.push_back(MakeWriteVerb());
   verbs.push_back(MakeListVerb());
   return verbs;
 }

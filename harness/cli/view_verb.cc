@@ -87,6 +87,7 @@ class ViewVerb : public Verb {
         ->transform(CLI::AsSizeValue(false))
         ->needs("--summary");
     verb->add_flag("--contents", open_.walk.read_contents, "Of a mount: reads its files of up to 1 GiB, for their SHA-256 with --json");
+    verb->add_option("--contents-below", open_.walk.contents_below, "With --contents: only of files below this folder of the mount");
     return verb;
   }
 

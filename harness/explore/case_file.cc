@@ -3,18 +3,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <set>
 #include <sstream>
 
 #include "fakes/sim/planted_bugs.h"
+#include "harness/explore/proto_text.h"
 
 namespace kvjury::explore {
 
@@ -25,21 +23,6 @@ constexpr uint32_t kStoresMax = 15;
 constexpr uint32_t kRegionsMax = 4096;
 constexpr int kWritersMax = 256;
 constexpr int kOperationsMax = 100'000;
-
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  explicit FirstError(std::string name) : name_(std::move(name)) {}
-  void AddError(int line, google::protobuf::io::ColumnNumber column, const std::string& message) override {
-    if (text_.empty()) {
-      text_ = name_ + ":" + std::to_string(line + 1) + ":" + std::to_string(column + 1) + ": " + message;
-    }
-  }
-  [[nodiscard]] const std::string& text() const { return text_; }
-
- private:
-  std::string name_;
-  std::string text_;
-};
 
 Status CheckWriters(const record::Case& c) {
   if (c.writers_size() > kWritersMax) {
@@ -126,12 +109,7 @@ Status CheckCase(const record::Case& c) {
 
 Result<record::Case> ParseCase(const std::string& text, const std::string& name) {
   record::Case c;
-  FirstError error(name);
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(text, &c)) {
-    return Status::InvalidArgument(error.text().empty() ? name + ": not a case file" : error.text());
-  }
+  RETURN_IF_ERROR(ParseProtoText(text, name, "a case file", &c));
   Status checked = CheckCase(c);
   if (!checked.ok()) {
     return checked.WithContext(name);
@@ -140,21 +118,8 @@ Result<record::Case> ParseCase(const std::string& text, const std::string& name)
 }
 
 Result<record::Case> ReadCaseFile(const std::string& path) {
-  // A folder opens as a file does, and reads as an empty one.
-  std::error_code no_error;
-  if (std::filesystem::is_directory(path, no_error)) {
-    return Status::InvalidArgument("cannot read the case file " + path + ": it is a folder");
-  }
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    return Status::NotFound("cannot read the case file " + path + ": " + std::strerror(errno));
-  }
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (in.bad()) {
-    return Status::NotFound("cannot read the case file " + path + ": " + std::strerror(errno));
-  }
-  return ParseCase(text.str(), path);
+  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path, "case file"));
+  return ParseCase(text, path);
 }
 
 std::string CaseText(const record::Case& c, const std::string& comment) {

@@ -1,5 +1,7 @@
 #include "harness/explore/gather.h"
 
+#include <algorithm>
+
 #include "fakes/base/memcomparable.h"
 #include "fakes/tikv/mvcc_reader.h"
 #include "harness/judge/finding.h"
@@ -100,12 +102,58 @@ judge::Pairs ReadTruth(tikv::Cluster* cluster, Timestamp ts) {
   return truth;
 }
 
+std::vector<judge::KeyChange> ReadChanges(tikv::Cluster* cluster, Timestamp from, Timestamp to) {
+  std::vector<judge::KeyChange> changes;
+  const tikv::Snapshot snapshot = cluster->engine().Latest().IncludingCollected();
+  const tikv::MvccReader reader(snapshot);
+  for (tikv::Iterator at = snapshot.Scan(tikv::ColumnFamily::kWrite, {}, {}); at.Valid(); at.Next()) {
+    const Result<VersionedKey> versioned = DecodeVersionedKey(at.key());
+    const Result<WriteRecord> write = WriteRecord::Decode(at.value());
+    CHECK(versioned.ok() && write.ok()) << ToHex(at.key());
+    const bool changes_key = write->type == WriteType::kPut || write->type == WriteType::kDelete;
+    if (!changes_key || versioned->ts <= from || versioned->ts > to) {
+      continue;
+    }
+    judge::KeyChange change{versioned->key, std::nullopt, versioned->ts};
+    if (write->type == WriteType::kPut) {
+      std::optional<Bytes> value = reader.LoadValue(tikv::KeyOfVersion(at.key()), *write);
+      CHECK(value.has_value()) << ToHex(at.key());
+      change.version = judge::Version{*std::move(value), write->start_ts, versioned->ts};
+    }
+    changes.push_back(std::move(change));
+  }
+  std::stable_sort(changes.begin(), changes.end(),
+                   [](const judge::KeyChange& a, const judge::KeyChange& b) { return a.commit_ts < b.commit_ts; });
+  return changes;
+}
+
 judge::TargetRecords ReadRecords(tikv::Cluster* cluster) {
   judge::TargetRecords records;
   const tikv::Snapshot snapshot = cluster->engine().Latest();
   CheckWriteRecords(snapshot, &records);
   CheckDefaultRecords(snapshot, &records);
+  for (const auto& [start, region] : cluster->regions().by_start()) {
+    ++records.boundaries_checked;
+    if (!DecodeBoundary(start).ok()) {
+      records.undecodable_boundaries.push_back(start);
+    }
+  }
   return records;
+}
+
+judge::FileEvidence FilesOf(backup::BackupContents contents) {
+  judge::FileEvidence files;
+  files.end_version = contents.cut;
+  for (const backup::File& file : contents.meta.files()) {
+    files.files.push_back({file.name(), file.cf(), file.start_key(), file.end_key(), Timestamp(file.start_version()),
+                           Timestamp(file.end_version())});
+  }
+  for (auto& [key, value] : contents.pairs) {
+    const backup::VersionInfo& version = contents.versions.at(key);
+    files.pairs.emplace_hint(files.pairs.end(), key, judge::Version{std::move(value), version.start_ts, version.commit_ts});
+  }
+  files.findings = std::move(contents.findings);
+  return files;
 }
 
 sim::Task<TargetReading> ReadTarget(client::Store* store, Timestamp ts, std::vector<Bytes> bounds, sim::Label label) {

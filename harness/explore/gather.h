@@ -10,16 +10,24 @@
 #include <vector>
 
 #include "fakes/tikv/cluster.h"
+#include "harness/backup/backup_reader.h"
 #include "harness/client/kv.h"
 #include "harness/judge/evidence.h"
+#include "harness/judge/torn_pair.h"
 
 namespace kvjury::explore {
 
 /// Every key visible at `ts` with its version, from committed records alone.
 judge::Pairs ReadTruth(tikv::Cluster* cluster, Timestamp ts);
 
-/// Structure of all records of the cluster, and the newest record of each key.
+/// What was committed after `from` and up to `to`, in the order of commits; of one commit in the order of keys.
+std::vector<judge::KeyChange> ReadChanges(tikv::Cluster* cluster, Timestamp from, Timestamp to);
+
+/// Structure of all records of the cluster, the newest record of each key, and region boundaries.
 judge::TargetRecords ReadRecords(tikv::Cluster* cluster);
+
+/// What a backup's files say by themselves. Takes the findings.
+judge::FileEvidence FilesOf(backup::BackupContents contents);
 
 struct TargetReading {
   judge::Pairs pairs;

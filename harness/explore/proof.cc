@@ -296,18 +296,7 @@ void Proof::AddFiles(judge::Evidence* evidence) {
   if (!contents.ok()) {
     return;
   }
-  judge::FileEvidence files;
-  files.end_version = contents->cut;
-  for (const backup::File& file : contents->meta.files()) {
-    files.files.push_back({file.name(), file.cf(), file.start_key(), file.end_key(), Timestamp(file.start_version()),
-                           Timestamp(file.end_version())});
-  }
-  for (const auto& [key, value] : contents->pairs) {
-    const backup::VersionInfo& version = contents->versions.at(key);
-    files.pairs.emplace_hint(files.pairs.end(), key, judge::Version{value, version.start_ts, version.commit_ts});
-  }
-  files.findings = std::move(contents->findings);
-  evidence->files = std::move(files);
+  evidence->files = FilesOf(*std::move(contents));
 }
 
 void Proof::AddTarget(judge::Evidence* evidence) {
@@ -320,12 +309,6 @@ void Proof::AddTarget(judge::Evidence* evidence) {
     evidence->unreadable_ranges = reading_->unreadable;
   }
   evidence->target_records = ReadRecords(&stage_->target());
-  for (const auto& [start, region] : stage_->target().regions().by_start()) {
-    ++evidence->target_records->boundaries_checked;
-    if (!DecodeBoundary(start).ok()) {
-      evidence->target_records->undecodable_boundaries.push_back(start);
-    }
-  }
 }
 
 }  // namespace kvjury::explore

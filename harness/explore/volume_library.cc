@@ -8,20 +8,7 @@
 
 namespace kvjury::explore {
 
-namespace {
-
-constexpr char kNameByDefault[] = "vol";
-
-int64_t NewestMs(const juicefs::VolumeImage& image) {
-  int64_t newest_s = 0;
-  for (const auto& [inode, attr] : image.inodes) {
-    newest_s = std::max({newest_s, attr.atime_s, attr.mtime_s, attr.ctime_s});
-  }
-  return newest_s * 1000;
-}
-
-// The address to open: `text`, or the same below `second_folder` when only that exists.
-Result<std::string> FindAddress(const std::string& text, const std::string& second_folder) {
+Result<std::string> FindBundled(const std::string& text, const std::string& second_folder) {
   ASSIGN_OR_RETURN(backup::Address address, backup::ParseAddress(text));
   const std::filesystem::path path(address.path);
   const std::filesystem::path second = std::filesystem::path(second_folder) / path;
@@ -38,8 +25,20 @@ Result<std::string> FindAddress(const std::string& text, const std::string& seco
   return text.substr(0, path_at) + escaped + "/" + text.substr(path_at);
 }
 
+namespace {
+
+constexpr char kNameByDefault[] = "vol";
+
+int64_t NewestMs(const juicefs::VolumeImage& image) {
+  int64_t newest_s = 0;
+  for (const auto& [inode, attr] : image.inodes) {
+    newest_s = std::max({newest_s, attr.atime_s, attr.mtime_s, attr.ctime_s});
+  }
+  return newest_s * 1000;
+}
+
 Result<juicefs::KeyValues> ReadPairs(const record::Volume& volume, const std::string& second_folder, std::string* name) {
-  ASSIGN_OR_RETURN(std::string found, FindAddress(volume.address(), second_folder));
+  ASSIGN_OR_RETURN(std::string found, FindBundled(volume.address(), second_folder));
   ASSIGN_OR_RETURN(backup::OpenedSource source, backup::OpenAddress(found));
   if (source.content == backup::OpenedSource::Content::kViews) {
     return Status::Unsupported(volume.address() + ": a dump holds no records to start a cluster from");

@@ -30,6 +30,9 @@ struct LoadedVolume {
 /// Volumes kept for further cases of a process.
 inline constexpr size_t kVolumesKeptMax = 16;
 
+/// The address to open: `text`, or the same below `second_folder` when only that exists. Errors: those of ParseAddress.
+Result<std::string> FindBundled(const std::string& text, const std::string& second_folder);
+
 class VolumeLibrary {
  public:
   /// `second_folder`: where relative addresses are looked for next; empty: only in the working directory.

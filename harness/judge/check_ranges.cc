@@ -83,10 +83,15 @@ Checked CheckCover(const Evidence& evidence) {
     recorder.Unproven("no backup ended");
     return recorder.Take();
   }
-  CheckTiling(evidence, &recorder);
+  if (!evidence.by_real_programs) {
+    CheckTiling(evidence, &recorder);
+  }
   if (!evidence.files.has_value()) {
     recorder.Unproven("the backup files could not be read");
     return recorder.Take();
+  }
+  if (evidence.by_real_programs) {
+    recorder.Count(evidence.files->files.size());
   }
   for (const ManifestFile& file : evidence.files->files) {
     if (file.end_version != evidence.cut) {

@@ -57,7 +57,7 @@ void AddDifferences(const Evidence& evidence, const juicefs::ViewDiff& diff, con
 
 Checked CheckTree(const Evidence& evidence) {
   Recorder recorder("TREE", "entries");
-  if (!evidence.source_image.has_value() || !evidence.model_view.has_value()) {
+  if (!evidence.source_image.has_value() || (!evidence.model_view.has_value() && !evidence.by_real_programs)) {
     recorder.Unproven("the model or the source at the cut is missing");
     return recorder.Take();
   }
@@ -67,13 +67,15 @@ Checked CheckTree(const Evidence& evidence) {
         ->set_lost_at(record::LOST_AT_SOURCE);
     return recorder.Take();
   }
-  // The model has no usage counters: eventual values are compared between source and target only.
-  juicefs::ViewDiffOptions model_options;
-  model_options.compare_statfs = false;
-  const juicefs::ViewDiff by_model = juicefs::DiffViews(*evidence.model_view, *source, model_options);
-  recorder.Count(by_model.entries_compared);
-  recorder.CountFields(by_model.fields_compared);
-  AddDifferences(evidence, by_model, "the model", "the source at the cut", record::LOST_AT_SOURCE, &recorder);
+  if (evidence.model_view.has_value()) {
+    // The model has no usage counters: eventual values are compared between source and target only.
+    juicefs::ViewDiffOptions model_options;
+    model_options.compare_statfs = false;
+    const juicefs::ViewDiff by_model = juicefs::DiffViews(*evidence.model_view, *source, model_options);
+    recorder.Count(by_model.entries_compared);
+    recorder.CountFields(by_model.fields_compared);
+    AddDifferences(evidence, by_model, "the model", "the source at the cut", record::LOST_AT_SOURCE, &recorder);
+  }
 
   if (!evidence.target_image.has_value()) {
     recorder.Unproven("nothing was restored");

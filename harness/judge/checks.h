@@ -14,7 +14,7 @@ namespace kvjury::judge {
 /// COVER: the ranges that the tool holds for done tile the key space without hole or overlap, all at the manifest's one
 /// timestamp, and every key visible at the cut lies inside the range of a file. Proves that nothing was left out by
 /// planning; not that the files' content is right. Convicts: empty-tree-reads-as-complete, two-timestamps-one-backup,
-/// last-region-empty-end-key, encoded-empty-boundary.
+/// last-region-empty-end-key, encoded-empty-boundary. Of a real tool only the latter: which ranges were answered it does not tell.
 Checked CheckCover(const Evidence& evidence);
 
 /// FILE: each file of the manifest exists with the recorded length, digests and counts. Proves that the stored objects are

@@ -4,8 +4,6 @@
 
 namespace kvjury::judge {
 
-namespace {
-
 juicefs::VolumeImage ImageOf(const Pairs& pairs, const std::string& volume) {
   const Bytes prefix = juicefs::VolumePrefix(volume);
   const Bytes end = PrefixEnd(prefix);
@@ -15,8 +13,6 @@ juicefs::VolumeImage ImageOf(const Pairs& pairs, const std::string& volume) {
   }
   return juicefs::BuildImage(records);
 }
-
-}  // namespace
 
 void DecodeImages(Evidence* evidence) {
   evidence->source_image = ImageOf(evidence->source, evidence->volume);

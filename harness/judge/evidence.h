@@ -95,6 +95,8 @@ struct Evidence {
   /// A fault or trigger took effect: a loud failure is honest.
   bool trouble = false;
   ToolClaim claim;
+  /// Real clients wrote and a real tool was asked: nobody declared effects, so there is no model, no history, no list of answered ranges.
+  bool by_real_programs = false;
 
   /// The truth at the cut, from the source's oracle memory.
   Pairs source;
@@ -123,6 +125,9 @@ struct Evidence {
   /// The run: empty when it ended by itself, else what did not end.
   std::string hang;
 };
+
+/// The records of one volume, decoded.
+juicefs::VolumeImage ImageOf(const Pairs& pairs, const std::string& volume);
 
 /// Fills source_image and target_image from the pairs of the volume.
 void DecodeImages(Evidence* evidence);

@@ -98,7 +98,7 @@ record::Scope ScopeOf(const std::vector<record::CheckResult>& checks) {
   return scope;
 }
 
-record::Outcome OutcomeOf(const Evidence& evidence, const Judgement& judgement) {
+record::Outcome OutcomeOf(const Evidence& evidence, const Judgement& judgement, bool with_keys) {
   if (!evidence.claim.success) {
     // Whatever a failed tool left behind is not offered as a restored volume; only a failure without cause is a defect.
     const bool without_cause =
@@ -115,7 +115,7 @@ record::Outcome OutcomeOf(const Evidence& evidence, const Judgement& judgement) 
   if (!judgement.unproven.empty()) {
     return record::UNPROVEN;
   }
-  if (judgement.scope.keys_compared() == 0 || judgement.scope.entries_compared() == 0) {
+  if ((with_keys && judgement.scope.keys_compared() == 0) || judgement.scope.entries_compared() == 0) {
     return record::OUTCOME_NOTHING;
   }
   return record::SAME;
@@ -123,9 +123,12 @@ record::Outcome OutcomeOf(const Evidence& evidence, const Judgement& judgement) 
 
 }  // namespace
 
-Judgement Judge(const Evidence& evidence) {
+Judgement Judge(const Evidence& evidence, const std::set<std::string>& codes) {
   Judgement judgement;
   for (const CheckInfo& check : AllChecks()) {
+    if (!codes.empty() && codes.count(check.code) == 0) {
+      continue;
+    }
     Checked checked = check.run(evidence);
     if (checked.result.unproven().empty() && checked.result.counted() == 0 && checked.findings.empty()) {
       checked.result.set_unproven("nothing was there to be checked");
@@ -139,7 +142,7 @@ Judgement Judge(const Evidence& evidence) {
   FillInPaths(evidence, &judgement.findings);
   FillInLostAt(evidence, &judgement.findings);
   judgement.scope = ScopeOf(judgement.checks);
-  judgement.outcome = OutcomeOf(evidence, judgement);
+  judgement.outcome = OutcomeOf(evidence, judgement, codes.empty() || codes.count("DIFF") > 0);
   if (judgement.outcome == record::HONEST_FAILURE) {
     // Half-done work of a tool that says so is no finding; the counts of the checks stay.
     judgement.findings.clear();

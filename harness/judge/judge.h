@@ -4,6 +4,9 @@
 // loudly under a fault or trigger is an honest failure; success over any finding is a false success.
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "harness/judge/checks.h"
 #include "harness/judge/evidence.h"
 #include "proto/kvjury/verdict.pb.h"
@@ -20,6 +23,7 @@ struct Judgement {
   std::vector<std::string> unproven;
 };
 
-Judgement Judge(const Evidence& evidence);
+/// `codes`: the checks to be run, all if empty. A scope in which DIFF was not asked for needs no keys to be SAME.
+Judgement Judge(const Evidence& evidence, const std::set<std::string>& codes = {});
 
 }  // namespace kvjury::judge

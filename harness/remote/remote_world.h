@@ -25,6 +25,7 @@ class RemoteWorld {
   ~RemoteWorld();
 
   sim::Channel* channel() { return channel_.get(); }
+  sim::World* world() { return &world_; }
   sim::Scheduler* scheduler() { return &world_.scheduler(); }
 
   /// Runs `task` to its end and returns what it returned. Blocks; not from the world's thread.

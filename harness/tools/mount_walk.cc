@@ -112,7 +112,7 @@ class Walk {
     } else {
       RETURN_IF_ERROR(ReadXattrs(path, &entry));
     }
-    if (S_ISREG(status.st_mode) && options_.read_contents && entry.size <= options_.content_bytes_max) {
+    if (S_ISREG(status.st_mode) && options_.read_contents && entry.size <= options_.content_bytes_max && IsBelow(path)) {
       RETURN_IF_ERROR(ReadContent(path, &entry));
     }
     if (S_ISDIR(status.st_mode)) {
@@ -123,6 +123,11 @@ class Walk {
       options_.on_progress(walked_.view.entries.size());
     }
     return Status::Ok();
+  }
+
+  [[nodiscard]] bool IsBelow(const Bytes& path) const {
+    const std::string& folder = options_.contents_below;
+    return folder.empty() || (path.size() > folder.size() && path[folder.size()] == '/' && path.compare(0, folder.size(), folder) == 0);
   }
 
   Status ReadTarget(const Bytes& path, ViewEntry* entry) {
@@ -151,12 +156,28 @@ class Walk {
     }
     for (const char* at = xattr_names_.data(); at < xattr_names_.data() + size; at += std::strlen(at) + 1) {
       const ssize_t got = ::lgetxattr(name.c_str(), at, xattr_value_.data(), xattr_value_.size());
+      if (got < 0 && errno == ENODATA && StillLists(name, at)) {
+        // juicefs on TiKV shows an empty value so: it cannot store one, and another engine's volume may hold it.
+        walked_.warnings.push_back(Printable(path) + ": the extended attribute " + Printable(at) + " is listed and has no value");
+        continue;
+      }
       if (got < 0) {
         return Failed(path);
       }
       entry->xattrs[at] = Bytes(xattr_value_.data(), static_cast<size_t>(got));
     }
     return Status::Ok();
+  }
+
+  [[nodiscard]] static bool StillLists(const std::string& file, const std::string& name) {
+    std::vector<char> names(XATTR_LIST_MAX);
+    const ssize_t size = ::llistxattr(file.c_str(), names.data(), names.size());
+    for (const char* at = names.data(); at < names.data() + size; at += std::strlen(at) + 1) {
+      if (at == name) {
+        return true;
+      }
+    }
+    return false;
   }
 
   Status ReadContent(const Bytes& path, ViewEntry* entry) {

@@ -17,6 +17,8 @@ namespace kvjury::tools {
 
 struct WalkOptions {
   bool read_contents = false;
+  /// Only of files below this folder of the mount ("a/b"); empty: of all.
+  std::string contents_below;
   /// Larger files are not read: a hole of a terabyte is one, too.
   uint64_t content_bytes_max = uint64_t{1} << 30;
   /// Told the number of entries now and then. May be empty.

@@ -23,13 +23,14 @@ class MountWalkTest : public testing::Test {
 
   void Write(const std::string& path, const std::string& content) { std::ofstream(root_ + "/" + path, std::ios::binary) << content; }
   juicefs::View Walk(bool read_contents = false) {
-    Result<WalkedMount> walked = WalkMount(root_, {.read_contents = read_contents, .content_bytes_max = 3'000'000, .on_progress = {}});
+    Result<WalkedMount> walked = WalkMount(root_, {.read_contents = read_contents, .contents_below = below_, .content_bytes_max = 3'000'000, .on_progress = {}});
     EXPECT_TRUE(walked.ok()) << walked.status();
     warnings_ = walked.ok() ? walked->warnings : std::vector<std::string>();
     return walked.ok() ? std::move(walked->view) : juicefs::View();
   }
 
   std::string root_ = testing::TempDir() + "kvjury-walk-XXXXXX";
+  std::string below_;
   std::vector<std::string> warnings_;
 };
 
@@ -112,6 +113,19 @@ TEST_F(MountWalkTest, AnEntryThatVanishesWhileItIsReadLeavesNothingProved) {
   WalkOptions options;
   options.on_progress = [this](uint64_t) { std::filesystem::remove(root_ + "/f999"), std::filesystem::remove_all(root_); };
   EXPECT_EQ(WalkMount(root_, options).error().code(), StatusCode::kUndetermined);
+}
+
+TEST_F(MountWalkTest, ContentsAreReadOnlyBelowTheFolderThatWasAskedFor) {
+  std::filesystem::create_directories(root_ + "/a/b");
+  std::filesystem::create_directories(root_ + "/ab");
+  Write("a/one", "1");
+  Write("a/b/two", "2");
+  Write("ab/three", "3");
+  below_ = "a";
+  const juicefs::View view = Walk(true);
+  EXPECT_FALSE(view.entries.at("a/one").sha256.empty());
+  EXPECT_FALSE(view.entries.at("a/b/two").sha256.empty());
+  EXPECT_TRUE(view.entries.at("ab/three").sha256.empty());
 }
 
 }  // namespace

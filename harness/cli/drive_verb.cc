@@ -1,0 +1,279 @@
+// kvjury drive RECIPE...: drills. A real tool backs a served, mounted, busy volume up and restores it; two mounts tell the truth.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "harness/cli/open_source.h"
+#include "harness/cli/signals.h"
+#include "harness/cli/verb.h"
+#include "harness/cli/version.h"
+#include "harness/explore/volume_library.h"
+#include "harness/tools/confinement.h"
+#include "harness/tools/drill.h"
+
+namespace kvjury::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kDrills[] = "/scenarios/drills";
+constexpr char kNone[] = "none";
+constexpr char kAll[] = "all";
+// Beside the two phases of the tool: clusters, mounts, writers, reading, judging.
+constexpr auto kAroundTheTool = std::chrono::seconds(240);
+
+struct Cell {
+  record::Recipe recipe;
+  record::DrillFault fault;
+  uint32_t number = 1;
+};
+
+class DriveVerb : public Verb {
+ public:
+  CLI::App* Register(CLI::App* program) override {
+    CLI::App* verb = program->add_subcommand("drive", "Drills: a real tool backs a live volume up and restores it, and mounts of both are compared");
+    verb->add_option("RECIPE", recipe_names_, "Names of kvjury list recipes, files, or all")->required();
+    verb->add_option("--faults", fault_names_, "Names of kvjury list faults of drills, files, none (without), or all (none and all)")->delimiter(',');
+    verb->add_option("--cases", cases_, "Drills of each recipe and fault")->capture_default_str()->check(CLI::Range(1, 10'000));
+    verb->add_option("--volume", volume_, "What the source holds: kv://, br:// or tikv:// with one volume")->capture_default_str();
+    verb->add_option("--writers", options_.writers, "Processes that write through the mount meanwhile")->capture_default_str()->check(CLI::Range(1, 64));
+    verb->add_option("--bin", bins_, "NAME=PATH of a program; else KVJURY_NAME, what ci/tools got, or PATH");
+    verb->add_flag("--require-tool", require_tool_, "A program that is missing is an error (6), and no skipped row");
+    verb->add_option("--time-out", time_out_s_, "Seconds for each of backup and restore")->capture_default_str()->check(CLI::Range(5, 86'400));
+    verb->add_option("--seed", options_.seed, "What the writers do is drawn from it")->capture_default_str();
+    verb->add_option("--out", out_, "The folder for results")->capture_default_str();
+    verb->add_flag("--json", json_, "The records as one JSON object on stdout");
+    return verb;
+  }
+
+  ExitCode Run(Terminal* terminal) override {
+    terminal_ = terminal;
+    const GracefulStop stop;
+    stop_ = &stop;
+    for (const Status& prepared : {ReadBins(), ChooseCells(), ReadVolume()}) {
+      if (!prepared.ok()) {
+        return Fail(terminal, prepared);
+      }
+    }
+    *terminal->err << fmt::format("kvjury drive: seed {}, {} drills, results in {}\n", options_.seed, cells_.size(), out_) << std::flush;
+    ExitCode code = ExitCode::kNothingChecked;
+    bool any = false;
+    for (const Cell& cell : cells_) {
+      const Result<record::DrillRecord> record = RunCell(cell);
+      if (stop.requested()) {
+        return *stop.requested();
+      }
+      if (!record.ok()) {
+        return Fail(terminal, record.error());
+      }
+      Tell(*record);
+      if (record->outcome() != record::DRILL_SKIPPED) {
+        const ExitCode one = CodeOf(record->outcome());
+        code = any ? reports::MoreImportant(code, one) : one;
+        any = true;
+      }
+    }
+    return code;
+  }
+
+ private:
+  Status ReadBins() {
+    for (const std::string& bin : bins_) {
+      const size_t equals = bin.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        return Status::InvalidArgument("--bin " + bin + ": expected NAME=PATH");
+      }
+      bin_of_[bin.substr(0, equals)] = bin.substr(equals + 1);
+    }
+    return Status::Ok();
+  }
+
+  Status ChooseCells() {
+    const std::string recipes = std::string(kSourceFolder) + kDrills + "/recipes";
+    const std::string faults = std::string(kSourceFolder) + kDrills + "/faults";
+    if (recipe_names_ == std::vector<std::string>{kAll}) {
+      recipe_names_ = tools::NamesIn(recipes, "recipe");
+    }
+    if (fault_names_ == std::vector<std::string>{kAll}) {
+      fault_names_ = tools::NamesIn(faults, "fault");
+      fault_names_.insert(fault_names_.begin(), kNone);
+    } else if (fault_names_.empty()) {
+      fault_names_ = {kNone};
+    }
+    std::vector<record::DrillFault> chosen;
+    for (const std::string& name : fault_names_) {
+      chosen.emplace_back();
+      if (name != kNone) {
+        ASSIGN_OR_RETURN(chosen.back(), tools::ReadDrillFault(name, faults));
+      }
+    }
+    for (const std::string& name : recipe_names_) {
+      ASSIGN_OR_RETURN(const record::Recipe recipe, tools::ReadRecipe(name, recipes));
+      for (const record::DrillFault& fault : chosen) {
+        if (!fault.only_tool().empty() && std::count(recipe.tool().begin(), recipe.tool().end(), fault.only_tool()) == 0) {
+          continue;
+        }
+        for (uint32_t number = 1; number <= cases_; ++number) {
+          cells_.push_back({recipe, fault, number});
+        }
+      }
+    }
+    return cells_.empty() ? Status::InvalidArgument("none of these faults is for any of these recipes") : Status::Ok();
+  }
+
+  Status ReadVolume() {
+    ASSIGN_OR_RETURN(const std::string address, explore::FindBundled(volume_, kSourceFolder));
+    ASSIGN_OR_RETURN(options_.pairs, PairsOfCluster(address));
+    // TiKV's client stores no empty value, so that a volume there has none; one that was taken from another engine may.
+    const size_t empty = std::erase_if(options_.pairs, [](const auto& pair) { return pair.second.empty(); });
+    if (empty > 0) {
+      Warn(terminal_, fmt::format("{} keys of {} have empty values, which no volume on TiKV can have: left out", empty, volume_));
+    }
+    juicefs::KeyValues pairs(options_.pairs.begin(), options_.pairs.end());
+    const std::vector<Bytes> names = juicefs::FindVolumes(pairs);
+    if (names.size() != 1) {
+      return Status::InvalidArgument(fmt::format("{} holds {} volumes; a drill is about one (#NAME)", volume_, names.size()));
+    }
+    options_.volume = volume_;
+    options_.volume_name = names.front();
+    return Status::Ok();
+  }
+
+  /// The programs of the recipe; juicefs, too, which mounts.
+  Result<std::vector<tools::FoundTool>> FindTools(const record::Recipe& recipe) {
+    std::vector<tools::FoundTool> found;
+    std::vector<std::string> names(recipe.tool().begin(), recipe.tool().end());
+    if (std::find(names.begin(), names.end(), "juicefs") == names.end()) {
+      names.emplace_back("juicefs");
+    }
+    for (const std::string& name : names) {
+      if (found_.count(name) == 0) {
+        Result<tools::FoundTool> tool = tools::FindTool(name, bin_of_);
+        if (!tool.ok()) {
+          return tool.error();
+        }
+        found_[name] = *std::move(tool);
+      }
+      found.push_back(found_[name]);
+    }
+    return found;
+  }
+
+  static record::DrillRecord NoResult(const Cell& cell, record::DrillOutcome outcome, const std::string& why) {
+    record::DrillRecord record;
+    record.set_schema(1);
+    record.set_recipe(cell.recipe.name());
+    record.set_planted(cell.recipe.planted());
+    record.set_fault(cell.fault.name());
+    record.set_legal_because(cell.fault.legal_because());
+    record.set_number(cell.number);
+    record.set_outcome(outcome);
+    record.set_why(why);
+    return record;
+  }
+
+  Result<record::DrillRecord> RunCell(const Cell& cell) {
+    Result<std::vector<tools::FoundTool>> found = FindTools(cell.recipe);
+    if (!found.ok()) {
+      return require_tool_ ? Result<record::DrillRecord>(Status::Environment(found.error().message()))
+                           : NoResult(cell, record::DRILL_SKIPPED, found.error().message());
+    }
+    const std::string fault = cell.fault.name().empty() ? kNone : cell.fault.name();
+    const std::string relative = fmt::format("{}/{}/{}", cell.recipe.name(), fault, cell.number);
+    const fs::path folder = fs::absolute(out_) / relative;
+    const fs::path scratch = folder / "work";
+    std::error_code error;
+    fs::remove_all(folder, error);
+    if (!fs::create_directories(scratch, error)) {
+      return Status::Environment(fmt::format("cannot make the folder {}: {}", scratch.string(), error.message()));
+    }
+    tools::DrillOptions options = options_;
+    options.recipe = cell.recipe;
+    options.fault = cell.fault;
+    options.number = cell.number;
+    options.time_limit = std::chrono::seconds(time_out_s_);
+    options.folder = folder.string();
+    options.scratch = scratch.string();
+    options.kvjury = fs::read_symlink("/proc/self/exe", error).string();
+    options.tools = *std::move(found);
+    if (terminal_->err_is_terminal) {
+      options.on_step = [this, relative](const std::string& step) { *terminal_->err << "\r\x1b[K" << relative << ": " << step << std::flush; };
+    }
+    tools::Confinement confinement;
+    confinement.scratch = options.scratch;
+    confinement.kept = options.folder;
+    confinement.time_limit = 2 * options.time_limit + kAroundTheTool;
+    confinement.stop_requested = [this]() { return stop_->requested().has_value(); };
+    const Result<tools::ConfinedEnd> end = tools::RunConfined(confinement, [&options]() {
+      static_cast<void>(tools::RunDrill(options));
+      return 0;
+    });
+    if (terminal_->err_is_terminal) {
+      *terminal_->err << "\r\x1b[K" << std::flush;
+    }
+    fs::remove(scratch, error);
+    if (!end.ok()) {
+      fs::remove_all(folder, error);
+      return end.error();
+    }
+    Result<record::DrillRecord> record = tools::ReadDrillRecord(options.folder);
+    if (!record.ok()) {
+      return NoResult(cell, record::DRILL_UNPROVEN,
+                      end->timed_out ? "the drill as a whole took longer than its limit"
+                                     : fmt::format("the drill's process ended with {} and left no record", end->exit_code));
+    }
+    record->set_folder(relative);
+    record->set_repeat_command(fmt::format("kvjury drive {} --faults {} --volume {} --seed {}", cell.recipe.name(), fault, volume_, options_.seed));
+    return record;
+  }
+
+  static ExitCode CodeOf(record::DrillOutcome outcome) {
+    switch (outcome) {
+      case record::DRILL_SAME:
+        return ExitCode::kSame;
+      case record::DRILL_DIFFERENT:
+      case record::DRILL_FALSE_SUCCESS:
+      case record::DRILL_HANG:
+        return ExitCode::kDifferent;
+      case record::DRILL_HONEST_FAILURE:
+      case record::DRILL_UNPROVEN:
+        return ExitCode::kUnproven;
+      default:
+        return ExitCode::kNothingChecked;
+    }
+  }
+
+  void Tell(const record::DrillRecord& record) {
+    *terminal_->err << fmt::format("{} {} {}: {}: {} ({:.1f} s, {} operations, {} meanwhile)\n", record.recipe(),
+                                   record.fault().empty() ? kNone : record.fault(), record.number(), record::DrillOutcome_Name(record.outcome()),
+                                   record.why(), static_cast<double>(record.took_ms()) / 1000, record.operations(), record.operations_during_backup())
+                    << std::flush;
+  }
+
+  Terminal* terminal_ = nullptr;
+  const GracefulStop* stop_ = nullptr;
+  std::vector<std::string> recipe_names_;
+  std::vector<std::string> fault_names_;
+  std::vector<std::string> bins_;
+  std::map<std::string, std::string> bin_of_;
+  std::map<std::string, tools::FoundTool> found_;
+  std::vector<Cell> cells_;
+  tools::DrillOptions options_;
+  std::string volume_ = "kv://scenarios/volumes/rich/kv.tsv.gz";
+  std::string out_ = "out";
+  uint32_t cases_ = 1;
+  int64_t time_out_s_ = 180;
+  bool require_tool_ = false;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> MakeDriveVerb() { return std::make_unique<DriveVerb>(); }
+
+}  // namespace kvjury::cli

@@ -1,0 +1,34 @@
+// The verdict on a drill: a pure function of its evidence and of what two mounts showed.
+//
+// A tool that copies keys is judged by keys, view, files, invariants, clock and boundaries; one that rewrites the volume by view and
+// invariants. A tool that names no timestamp is right if the restored view is the source's view at any commit of its window; if there is
+// none, the two entries that no moment of the source showed together are named: the torn pair.
+// Proved: what the checks count, and that the kernel showed the same of both. Not proved here, since real clients declare nothing: the
+// model, the history, which ranges the stores answered.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "harness/judge/evidence.h"
+#include "harness/juicefs/view.h"
+#include "proto/kvjury/drill.pb.h"
+
+namespace kvjury::judge {
+
+struct DrillWalks {
+  juicefs::View source;
+  juicefs::View target;
+};
+
+/// Fills in outcome, why, cut, checks, findings, scope, unproven and digest of `record`; leaves the rest alone.
+void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<DrillWalks>& walks, record::DrillRecord* record);
+
+/// Of a tool that names no timestamp: the source at the moment of the window that is nearest to the target.
+Pairs SourceBeside(const record::DrillEvidence& evidence);
+
+/// The other way for the pairs: what a drill gathers.
+void AddPairs(const Pairs& pairs, google::protobuf::RepeatedPtrField<record::DrillEvidence::Pair>* to);
+Pairs PairsFrom(const google::protobuf::RepeatedPtrField<record::DrillEvidence::Pair>& from);
+
+}  // namespace kvjury::judge

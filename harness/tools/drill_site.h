@@ -1,0 +1,123 @@
+// DrillSite: what a drill stands on: two served clusters, a third one that shows the source at the cut, mounts, writers, the tool.
+//
+// Everything lives inside a confinement (confinement.h): ports have fixed numbers, and the end of this process is the end of it all.
+// No file of a mount is touched by this process itself: a mount whose cluster hangs would take it along. Writers, walks and removals are
+// processes with time limits. Threads: those of the served clusters; all calls here from one.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fakes/ports/served_cluster.h"
+#include "harness/judge/evidence.h"
+#include "harness/juicefs/view.h"
+#include "harness/tools/process.h"
+#include "harness/tools/recipe.h"
+#include "proto/kvjury/drill.pb.h"
+
+namespace kvjury::tools {
+
+struct DrillOptions {
+  record::Recipe recipe;
+  /// Without a name: none.
+  record::DrillFault fault;
+  uint32_t number = 1;
+  uint64_t seed = 1;
+  /// The volume that the source holds, for people; its name; all keys of the source.
+  std::string volume;
+  std::string volume_name;
+  std::vector<std::pair<Bytes, Bytes>> pairs;
+  uint32_t writers = 3;
+  /// Of one phase of the tool.
+  std::chrono::milliseconds time_limit{180'000};
+  /// What stays: logs, views, keys, the record.
+  std::string folder;
+  /// Memory.
+  std::string scratch;
+  /// This program.
+  std::string kvjury;
+  std::vector<FoundTool> tools;
+  /// A word on what is being done, for a terminal. May be empty.
+  std::function<void(const std::string&)> on_step;
+};
+
+/// A volume mounted by juicefs.
+class DrillMount {
+ public:
+  DrillMount(Process process, std::string path) : process_(std::move(process)), path_(std::move(path)) {}
+  [[nodiscard]] const std::string& path() const { return path_; }
+  Process& process() { return process_; }
+
+ private:
+  Process process_;
+  std::string path_;
+};
+
+class DrillSite {
+ public:
+  explicit DrillSite(const DrillOptions& options);
+  DrillSite(const DrillSite&) = delete;
+  DrillSite& operator=(const DrillSite&) = delete;
+  ~DrillSite();
+
+  /// Source and target. Errors: those of ServedCluster::Start.
+  Status Start();
+  ports::ServedCluster& source() { return *source_; }
+  /// The source itself where the restore goes into it.
+  ports::ServedCluster& target() { return target_ != nullptr ? *target_ : *source_; }
+  /// A third cluster that shows these pairs and takes no others.
+  Status StartFrozen(const judge::Pairs& pairs);
+
+  /// Of the source's PD: everything that is committed is at or below it.
+  Timestamp Now();
+  [[nodiscard]] const Words& words() const { return words_; }
+  void SetWord(const std::string& name, std::string value) { words_[name] = std::move(value); }
+  /// host:port of PD of "source", "target" or "frozen".
+  [[nodiscard]] std::string MetaOf(const std::string& pd) const;
+  [[nodiscard]] ports::TlsFiles ClientTls() const;
+
+  /// Errors: kNotFound (no juicefs), kUndetermined (it did not get ready in time), with what it said.
+  Result<std::unique_ptr<DrillMount>> Mount(const std::string& meta, const std::string& name, const std::vector<std::string>& flags);
+  /// Flushes what it holds; killed if that takes too long.
+  void Unmount(std::unique_ptr<DrillMount> mount);
+  /// What the mount shows, contents included, read by a process of its own; also kept as NAME in the drill's folder.
+  Result<juicefs::View> WalkOf(const DrillMount& mount, const std::string& name);
+
+  /// Errors: kUndetermined when they do not get going.
+  Status StartWriters(const DrillMount& mount);
+  [[nodiscard]] uint64_t OperationsOfWriters() const;
+  /// Errors: kEnvironment when one of them failed.
+  Status StopWriters();
+  /// Removes everything in the mounted folder but the trash.
+  Status RemoveAll(const DrillMount& mount);
+
+  /// Runs the commands of "backup" or "restore" one after another, with what the fault does meanwhile. Adds them to `record`.
+  /// Errors: those of Expand. A tool that failed or did not end is no error: see the commands.
+  Status RunPhase(const std::string& phase, record::DrillRecord* record);
+  /// Why a phase that was ended by its limit counts as a hang: who was asked what meanwhile. Empty: it was still getting on.
+  [[nodiscard]] const std::string& stuck() const { return stuck_; }
+
+ private:
+  struct Progress;
+  Status StartCluster(const std::string& name, ports::ServeOptions options, std::unique_ptr<ports::ServedCluster>* cluster);
+  record::DrillCommand RunCommand(const std::string& phase, const std::string& line, int number, Progress* progress);
+  void FireEvents(const std::string& phase, int64_t elapsed_ms, size_t* next);
+  [[nodiscard]] std::string PathOf(const std::string& tool) const;
+  [[nodiscard]] std::map<std::string, std::string> Environment() const;
+  [[nodiscard]] std::pair<uint64_t, uint64_t> StorageSize() const;
+
+  const DrillOptions& options_;
+  Words words_;
+  std::unique_ptr<ports::ServedCluster> source_;
+  std::unique_ptr<ports::ServedCluster> target_;
+  std::unique_ptr<ports::ServedCluster> frozen_;
+  std::vector<Process> writers_;
+  std::string stuck_;
+};
+
+}  // namespace kvjury::tools
