@@ -1,9 +1,7 @@
 // verdict.json and run.json. 64-bit quantities of the records are strings, counts of cases are numbers.
-#include <google/protobuf/descriptor.h>
-
 #include <nlohmann/json.hpp>
 
-#include "fakes/base/bytes.h"
+#include "reports/finding_forms.h"
 #include "reports/run_report.h"
 #include "reports/text.h"
 
@@ -12,63 +10,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Every singular 64-bit number of a message under its field name, zeros included.
-Json Numbers(const google::protobuf::Message& message) {
-  Json out = Json::object();
-  const google::protobuf::Descriptor* type = message.GetDescriptor();
-  const google::protobuf::Reflection* reflection = message.GetReflection();
-  for (int i = 0; i < type->field_count(); ++i) {
-    const google::protobuf::FieldDescriptor* field = type->field(i);
-    if (field->is_repeated()) {
-      continue;
-    }
-    if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_UINT64) {
-      out[field->name()] = std::to_string(reflection->GetUInt64(message, field));
-    } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT64) {
-      out[field->name()] = std::to_string(reflection->GetInt64(message, field));
-    }
-  }
-  return out;
-}
-
 Json CasesJson(const Tally& tally) {
   return {{"same", tally.same},
           {"different", tally.different},
           {"honest_failure", tally.honest_failure},
           {"unproven", tally.unproven},
           {"error", tally.error}};
-}
-
-/// Members that say nothing (empty, zero) are left out; both values only when present, so that absent and empty differ.
-Json FindingJson(const std::string& case_name, const record::Finding& finding) {
-  Json out = {{"case", CleanUtf8(case_name)},
-              {"check", finding.check()},
-              {"kind", finding.kind()},
-              {"message", CleanUtf8(finding.message())},
-              {"lost_at", LostAtName(finding.lost_at())}};
-  const auto text = [&](const char* name, const std::string& value) {
-    if (!value.empty()) {
-      out[name] = value;
-    }
-  };
-  const auto number = [&](const char* name, uint64_t value) { text(name, value == 0 ? "" : std::to_string(value)); };
-  text("path", Latin1(finding.path()));
-  number("inode", finding.inode());
-  text("key", ToHex(finding.key()));
-  text("key_text", CleanUtf8(finding.key_text()));
-  text("field", CleanUtf8(finding.field()));
-  if (finding.expected_present()) {
-    out["expected"] = ToHex(finding.expected());
-  }
-  if (finding.actual_present()) {
-    out["actual"] = ToHex(finding.actual());
-  }
-  number("region_id", finding.region_id());
-  number("expected_ts", finding.expected_ts());
-  number("actual_ts", finding.actual_ts());
-  text("written_by", CleanUtf8(finding.written_by()));
-  text("file", CleanUtf8(finding.file()));
-  return out;
 }
 
 Json VerdictObject(const RunReport& report) {
@@ -84,7 +31,7 @@ Json VerdictObject(const RunReport& report) {
           {"verdict", report.verdict()},
           {"exit_code", static_cast<int>(report.exit_code())},
           {"cases", CasesJson(report.tally())},
-          {"scope", Numbers(report.scope())},
+          {"scope", NumbersJson(report.scope())},
           {"digest", report.digest()},
           {"seed", std::to_string(report.info().seed)},
           {"findings_total", std::to_string(report.findings_total())},
@@ -135,7 +82,7 @@ std::string RunReport::RunJson() const {
   out["replay_command"] = CleanUtf8(info_.replay_command);
   out["false_success"] = tally_.false_success;
   out["checks"] = ChecksJson(*this);
-  Json counts = Numbers(counts_);
+  Json counts = NumbersJson(counts_);
   counts["faults_fired"] = Json::object();
   const std::map<std::string, uint64_t> faults(counts_.faults_fired().begin(), counts_.faults_fired().end());
   for (const auto& [kind, count] : faults) {

@@ -3,20 +3,16 @@
 //
 // run.jsonl grows by one line a finished case, written in one piece. verdict.json, run.json, junit.xml and summary.md are
 // written beside their place and renamed at the end; those of an earlier run are removed when the folder is opened.
-// A record is protobuf's own JSON form of record::CaseRecord (64-bit numbers as strings, bytes as base64).
 #pragma once
 
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "reports/json_lines.h"
+#include "reports/out_files.h"
 #include "reports/run_report.h"
 
 namespace kvjury::reports {
-
-/// Writes the file whole or not at all: a new file beside it, flushed, then renamed.
-/// Errors: kEnvironment naming the file and the cause.
-Status WriteFileWhole(const std::string& path, std::string_view bytes);
 
 /// One line without its newline. Errors: kInvalidArgument if a text field is not UTF-8.
 Result<std::string> RecordLine(const record::CaseRecord& record);
@@ -27,10 +23,6 @@ class RunFolder {
   /// run.jsonl. Errors: kEnvironment naming the folder and the cause.
   static Result<RunFolder> Open(const std::string& path);
 
-  RunFolder(RunFolder&& other) noexcept;
-  RunFolder& operator=(RunFolder&&) = delete;
-  ~RunFolder();
-
   [[nodiscard]] const std::string& path() const { return path_; }
 
   /// Appends one finished case. After an error the folder must not be finished. Errors: kEnvironment.
@@ -40,17 +32,13 @@ class RunFolder {
   Status Finish(const RunReport& report);
 
  private:
-  RunFolder(std::string path, int lines) : path_(std::move(path)), lines_(lines) {}
+  RunFolder(std::string path, LinesFile lines) : path_(std::move(path)), lines_(std::move(lines)) {}
 
   std::string path_;
-  int lines_ = -1;  // descriptor of run.jsonl
+  LinesFile lines_;  // run.jsonl
 };
 
-struct RunLines {
-  std::vector<record::CaseRecord> records;
-  /// The last line has no newline: the writer was killed while it wrote; it is not among the records.
-  bool last_line_cut = false;
-};
+using RunLines = RecordLines<record::CaseRecord>;
 
 /// Reads the text of a run.jsonl. Errors: kDataLoss naming file and line for a whole line that is no record.
 Result<RunLines> ParseRunLines(const std::string& file_name, std::string_view text);

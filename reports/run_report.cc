@@ -1,28 +1,8 @@
 #include "reports/run_report.h"
 
-#include <google/protobuf/descriptor.h>
+#include "reports/finding_forms.h"
 
 namespace kvjury::reports {
-namespace {
-
-/// Adds every 64-bit number and every map of numbers of `part` to `sum`, so that a new field is never forgotten.
-void AddNumbers(const google::protobuf::Message& part, google::protobuf::Message* sum) {
-  const google::protobuf::Descriptor* type = part.GetDescriptor();
-  const google::protobuf::Reflection* reflection = part.GetReflection();
-  for (int i = 0; i < type->field_count(); ++i) {
-    const google::protobuf::FieldDescriptor* field = type->field(i);
-    if (field->is_repeated()) {
-      continue;
-    }
-    if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_UINT64) {
-      reflection->SetUInt64(sum, field, reflection->GetUInt64(*sum, field) + reflection->GetUInt64(part, field));
-    } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT64) {
-      reflection->SetInt64(sum, field, reflection->GetInt64(*sum, field) + reflection->GetInt64(part, field));
-    }
-  }
-}
-
-}  // namespace
 
 std::string OutcomeName(record::Outcome outcome) {
   return outcome == record::OUTCOME_NOTHING ? "NOTHING" : record::Outcome_Name(outcome);

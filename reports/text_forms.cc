@@ -1,7 +1,8 @@
 // junit.xml for continuous integration and summary.md for people.
 #include <fmt/format.h>
 
-#include "fakes/base/bytes.h"
+#include "reports/finding_forms.h"
+#include "reports/junit.h"
 #include "reports/run_report.h"
 #include "reports/text.h"
 
@@ -9,16 +10,6 @@ namespace kvjury::reports {
 namespace {
 
 constexpr size_t kSummaryFindingsMax = 20;
-
-/// "TREE missing-entry /a/b (lost at import): sentence".
-std::string FindingLine(const record::Finding& finding) {
-  std::string where = finding.path().empty() ? finding.key_text() : Printable(finding.path());
-  if (where.empty()) {
-    where = finding.file();
-  }
-  return fmt::format("{} {}{}{} (lost at {}): {}", finding.check(), finding.kind(), where.empty() ? "" : " ", where,
-                     LostAtName(finding.lost_at()), finding.message());
-}
 
 std::string CaseText(const record::CaseRecord& record) {
   std::string text;
@@ -43,19 +34,15 @@ std::string CaseText(const record::CaseRecord& record) {
 }
 
 /// DIFFERENT is a failure; UNPROVEN and NOTHING are errors: nobody learned that the view is wrong, nor that it is right.
-std::string JunitOutcome(const RunReport& report, record::Outcome outcome, const record::CaseRecord* record) {
-  const bool open = outcome == record::UNPROVEN ||
-                    (outcome == record::HONEST_FAILURE && report.info().honest_failure_is_unproven);
+JunitCase JunitOf(const RunReport& report, const RunReport::CaseLine& line, const record::CaseRecord* record) {
+  using Kind = JunitCase::Kind;
+  if (line.outcome == record::SAME) {
+    return {line.name};
+  }
+  const bool handled = line.outcome == record::HONEST_FAILURE && !report.info().honest_failure_is_unproven;
   const std::string text = record == nullptr ? "see run.jsonl\n" : CaseText(*record);
-  if (outcome == record::DIFFERENT) {
-    return fmt::format("      <failure type=\"DIFFERENT\" message=\"{}\">{}</failure>\n",
-                       EscapeXml(text.substr(0, text.find('\n'))), EscapeXml(text));
-  }
-  if (open || (outcome != record::SAME && outcome != record::HONEST_FAILURE)) {
-    return fmt::format("      <error type=\"{}\" message=\"{}\">{}</error>\n", OutcomeName(outcome),
-                       EscapeXml(text.substr(0, text.find('\n'))), EscapeXml(text));
-  }
-  return outcome == record::SAME ? "" : fmt::format("      <system-out>{}</system-out>\n", EscapeXml(text));
+  const Kind kind = line.outcome == record::DIFFERENT ? Kind::kFailure : handled ? Kind::kNote : Kind::kError;
+  return {line.name, kind, OutcomeName(line.outcome), text.substr(0, text.find('\n')), text};
 }
 
 std::string Row(std::string_view name, uint64_t value) { return fmt::format("| {} | {} |\n", name, value); }
@@ -113,28 +100,17 @@ std::string FindingsList(const RunReport& report) {
 }  // namespace
 
 std::string RunReport::JunitXml() const {
-  const uint64_t errors = tally_.unproven + tally_.error +
-                          (info_.honest_failure_is_unproven ? tally_.honest_failure : 0) + problems_.size();
-  const std::string counts = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\"", tally_.cases() + problems_.size(),
-                                         tally_.different, errors);
-  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites " + counts + ">\n";
-  out += "  <testsuite name=\"kvjury " + EscapeXml(info_.verb) + "\" " + counts + ">\n";
+  std::vector<JunitCase> cases;
   size_t next = 0;
   for (const CaseLine& line : case_lines_) {
-    const record::CaseRecord* record = nullptr;
-    if (line.outcome != record::SAME && next < shown_.size()) {
-      record = &shown_[next++];
-    }
-    out += "    <testcase classname=\"kvjury\" name=\"" + EscapeXml(line.name) + "\"";
-    const std::string body = JunitOutcome(*this, line.outcome, record);
-    out += body.empty() ? "/>\n" : ">\n" + body + "    </testcase>\n";
+    const bool kept = line.outcome != record::SAME && next < shown_.size();
+    cases.push_back(JunitOf(*this, line, kept ? &shown_[next++] : nullptr));
   }
   for (const Problem& problem : problems_) {
-    const std::string sentence = EscapeXml(problem.sentence);
-    out += fmt::format("    <testcase classname=\"kvjury\" name=\"{0}\">\n      <error type=\"{0}\" message=\"{1}\"/>\n"
-                       "    </testcase>\n", ExitCodeMeaning(problem.code), sentence);
+    const std::string meaning(ExitCodeMeaning(problem.code));
+    cases.push_back({meaning, JunitCase::Kind::kError, meaning, problem.sentence});
   }
-  return out + "  </testsuite>\n</testsuites>\n";
+  return reports::JunitXml(info_.verb, cases);
 }
 
 std::string RunReport::SummaryMarkdown() const {

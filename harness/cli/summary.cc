@@ -1,47 +1,21 @@
 #include "harness/cli/summary.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "reports/text.h"
+#include "reports/units.h"
 
 namespace kvjury::cli {
 
 namespace {
 
+using reports::Duration;
+using reports::Size;
+using reports::Utc;
+
 constexpr int64_t kMsPerSecond = 1'000;
-constexpr uint64_t kKib = 1'024;
-
-std::string Size(uint64_t bytes) {
-  if (bytes < kKib) {
-    return fmt::format("{} bytes", bytes);
-  }
-  auto size = static_cast<double>(bytes);
-  const char* unit = "";
-  for (const char* next : {"KiB", "MiB", "GiB", "TiB", "PiB"}) {
-    if (size < kKib) {
-      break;
-    }
-    size /= kKib;
-    unit = next;
-  }
-  return fmt::format("{:.1f} {}", size, unit);
-}
-
-std::string Duration(int64_t seconds) {
-  const int64_t days = seconds / 86'400;
-  const int64_t hours = seconds / 3'600 % 24;
-  const int64_t minutes = seconds / 60 % 60;
-  return days > 0      ? fmt::format("{} d {} h", days, hours)
-         : hours > 0   ? fmt::format("{} h {} min", hours, minutes)
-         : minutes > 0 ? fmt::format("{} min {} s", minutes, seconds % 60)
-                       : fmt::format("{} s", seconds);
-}
-
-std::string Utc(int64_t ms) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(ms / kMsPerSecond))); }
 
 int64_t AgeSeconds(const SourceSummary& summary) { return (summary.now_ms - summary.cut->physical_ms()) / kMsPerSecond; }
 
@@ -98,14 +72,15 @@ std::string SummaryText(const SourceSummary& summary) {
   if (summary.cut) {
     text += fmt::format("cut: {} ({})", summary.cut->value(), Utc(summary.cut->physical_ms()));
     const int64_t age_s = AgeSeconds(summary);
-    text += age_s >= 0 ? fmt::format(", {} old\n", Duration(age_s)) : fmt::format(", {} in the future\n", Duration(-age_s));
+    text += age_s >= 0 ? fmt::format(", {} old\n", Duration(age_s * kMsPerSecond)) : fmt::format(", {} in the future\n", Duration(-age_s * kMsPerSecond));
   }
   if (summary.is_backup) {
     text += fmt::format("backup: {} files, {}", summary.backup_files, Size(summary.backup_bytes));
     text += summary.record_bytes > 0 ? fmt::format(", {:.2f} of its keys and values\n", Ratio(summary)) : "\n";
   }
   if (summary.rate > 0 && (summary.has_records || summary.is_backup)) {
-    text += fmt::format("at {} a second, {} take about {}\n", Size(summary.rate), Size(TransferBytes(summary)), Duration(TransferSeconds(summary)));
+    text += fmt::format("at {} a second, {} take about {}\n", Size(summary.rate), Size(TransferBytes(summary)),
+                        Duration(TransferSeconds(summary) * kMsPerSecond));
   }
   return text;
 }

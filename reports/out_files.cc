@@ -1,0 +1,99 @@
+#include "reports/out_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+namespace kvjury::reports {
+namespace {
+
+std::string Cause(int error) { return std::generic_category().message(error); }
+
+Status CannotWrite(const std::string& path, int error) {
+  return Status::Environment("cannot write " + path + ": " + Cause(error));
+}
+
+/// Everything or an error number; 0 is success.
+int WriteAll(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = write(descriptor, bytes.data(), bytes.size());
+    if (count < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return errno;
+    }
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status WriteFileWhole(const std::string& path, std::string_view bytes) {
+  const std::string part = path + ".part";
+  const int descriptor = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor < 0) {
+    return CannotWrite(path, errno);
+  }
+  int error = WriteAll(descriptor, bytes);
+  if (error == 0 && fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS) {
+    error = errno;
+  }
+  if (close(descriptor) != 0 && error == 0) {
+    error = errno;
+  }
+  if (error == 0 && std::rename(part.c_str(), path.c_str()) != 0) {
+    error = errno;
+  }
+  if (error != 0) {
+    unlink(part.c_str());
+    return CannotWrite(path, error);
+  }
+  return Status::Ok();
+}
+
+Status PrepareFolder(const std::string& path, const std::vector<std::string>& names_to_remove) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    return Status::Environment("cannot create the folder " + path + ": " + error.message());
+  }
+  for (const std::string& name : names_to_remove) {
+    const std::string file = path + "/" + name;
+    if (unlink(file.c_str()) != 0 && errno != ENOENT) {
+      return CannotWrite(file, errno);
+    }
+  }
+  return Status::Ok();
+}
+
+Result<LinesFile> LinesFile::Open(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor < 0) {
+    return CannotWrite(path, errno);
+  }
+  return LinesFile(path, descriptor);
+}
+
+LinesFile::LinesFile(LinesFile&& other) noexcept : path_(std::move(other.path_)), descriptor_(other.descriptor_) {
+  other.descriptor_ = -1;
+}
+
+LinesFile::~LinesFile() {
+  if (descriptor_ >= 0) {
+    close(descriptor_);
+  }
+}
+
+Status LinesFile::Append(std::string line) {
+  line += '\n';
+  const int error = WriteAll(descriptor_, line);
+  return error == 0 ? Status::Ok() : CannotWrite(path_, error);
+}
+
+}  // namespace kvjury::reports
