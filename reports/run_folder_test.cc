@@ -7,20 +7,13 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+
+#include "reports/golden_testing.h"
 
 namespace kvjury::reports {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 record::CaseRecord Record(int number) {
   record::CaseRecord record;

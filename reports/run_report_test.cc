@@ -1,13 +1,11 @@
-// The four forms of one report against golden files (reports/golden); `KVJURY_UPDATE_GOLDEN=1` in the environment of this
-// test writes them anew, and the change is reviewed like code.
+// The four forms of one report against golden files.
 #include "reports/run_report.h"
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
+
+#include "reports/golden_testing.h"
 
 namespace kvjury::reports {
 namespace {
@@ -65,19 +63,6 @@ RunReport Report() {
   report.Add(honest);
   report.AddProblem(ExitCode::kStale, "label w9/op1/commit#1 never came up");
   return report;
-}
-
-void ExpectGolden(const std::string& name, const std::string& actual) {
-  const std::string path = std::string(KVJURY_SOURCE_DIR) + "/reports/golden/" + name;
-  if (std::getenv("KVJURY_UPDATE_GOLDEN") != nullptr) {
-    std::ofstream(path, std::ios::binary) << actual;
-  }
-  std::ifstream file(path, std::ios::binary);
-  ASSERT_TRUE(file.good()) << path;
-  std::ostringstream expected;
-  expected << file.rdbuf();
-  ASSERT_GT(expected.str().size(), 100u);
-  EXPECT_EQ(actual, expected.str()) << path;
 }
 
 TEST(RunReport, WritesTheFourFormsAsTheGoldenFilesShow) {

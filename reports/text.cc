@@ -1,5 +1,6 @@
 #include "reports/text.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "fakes/base/bytes.h"
@@ -9,10 +10,11 @@ namespace {
 
 /// Length of the valid UTF-8 character at the front (no surrogates, nothing overlong), 0 if there is none. The two last
 /// characters of plane 0 are no XML characters and count as not valid.
-size_t CharacterLength(std::string_view text) {
+size_t CharacterLength(std::string_view text, uint32_t* character) {
   const auto byte = [&](size_t index) { return static_cast<uint8_t>(text[index]); };
   const uint8_t first = byte(0);
   if (first < 0x80) {
+    *character = first;
     return 1;
   }
   const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
@@ -31,10 +33,23 @@ size_t CharacterLength(std::string_view text) {
   if (code < kSmallest[length] || code > 0x10FFFF || surrogate || code == 0xFFFE || code == 0xFFFF) {
     return 0;
   }
+  *character = code;
   return length;
 }
 
+/// Characters that are valid and that nobody sees as they are: controls, and marks that turn the direction of a line or end it.
+bool Hidden(uint32_t code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x200E || code == 0x200F || (code >= 0x2028 && code <= 0x202E) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
 }  // namespace
+
+size_t ShownLength(std::string_view text) {
+  uint32_t code = 0;
+  const size_t length = CharacterLength(text, &code);
+  return length == 0 || Hidden(code) ? 0 : length;
+}
 
 std::string Latin1(std::string_view bytes) {
   std::string out;
@@ -53,10 +68,9 @@ std::string Latin1(std::string_view bytes) {
 std::string CleanUtf8(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = CharacterLength(text);
-    const auto first = static_cast<uint8_t>(text[0]);
-    const bool control = (first < 0x20 && text[0] != '\n' && text[0] != '\t') || first == 0x7F;
-    if (length == 0 || control) {
+    const bool space = text[0] == '\n' || text[0] == '\t';
+    const size_t length = space ? 1 : ShownLength(text);
+    if (length == 0) {
       out += "\\x" + ToHex(text.substr(0, 1));
       text.remove_prefix(1);
     } else {
@@ -99,13 +113,15 @@ std::string EscapeXml(std::string_view text) {
   return out;
 }
 
+std::string OneLine(std::string_view text) {
+  std::string out = CleanUtf8(text);
+  std::replace_if(out.begin(), out.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  return out;
+}
+
 std::string EscapeMarkdown(std::string_view text) {
   std::string out;
-  for (const char c : CleanUtf8(text)) {
-    if (c == '\n' || c == '\t') {
-      out += ' ';
-      continue;
-    }
+  for (const char c : OneLine(text)) {
     if (std::string_view("|`*_<>[]\\").find(c) != std::string_view::npos) {
       out += '\\';
     }

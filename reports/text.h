@@ -12,9 +12,15 @@ namespace kvjury::reports {
 /// UTF-8 text whose characters are the bytes.
 std::string Latin1(std::string_view bytes);
 
-/// Valid UTF-8 as it is; every byte that is not part of a valid character, and every control character but newline and
-/// tab, as \xNN.
+/// Length of the character at the front of a text that is not empty; 0 when its first byte is to be written as \xNN: it is not
+/// part of a valid character, or the character is one that nobody sees (a control, a mark of direction).
+size_t ShownLength(std::string_view text);
+
+/// Every byte that ShownLength does not let stand as \xNN, but newline and tab as they are.
 std::string CleanUtf8(std::string_view text);
+
+/// CleanUtf8 with newlines and tabs as spaces.
+std::string OneLine(std::string_view text);
 
 /// CleanUtf8 with & < > " ' escaped, for XML text and attributes alike.
 std::string EscapeXml(std::string_view text);

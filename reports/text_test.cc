@@ -27,6 +27,12 @@ TEST(ReportText, ValidUtf8StaysAndEverythingElseBecomesHex) {
   EXPECT_EQ(CleanUtf8("\xef\xbf\xbf"), "\\xef\\xbf\\xbf") << "no XML character";
 }
 
+TEST(ReportText, WhatNobodySeesBecomesHexToo) {
+  EXPECT_EQ(CleanUtf8("\xc2\x9b" "31m"), "\\xc2\\x9b31m") << "a control sequence in one character";
+  EXPECT_EQ(CleanUtf8("a\xe2\x80\xae" "gpj.exe"), "a\\xe2\\x80\\xaegpj.exe") << "right to left";
+  EXPECT_EQ(OneLine("a\nb\tc\r"), "a b c\\x0d");
+}
+
 TEST(ReportText, MarkdownStaysInsideItsCell) {
   EXPECT_EQ(EscapeMarkdown("a|b\nc_d `e`"), "a\\|b c\\_d \\`e\\`");
 }
