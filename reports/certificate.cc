@@ -90,8 +90,9 @@ Status VerifyInput(const record::DrillInput& input, const std::string& folder) {
   const std::string found = ToHex(digest.Finish());
   const Result<Bytes> expected = FromHex(input.sha256());
   if (bytes != input.bytes() || !expected.ok() || ToHex(*expected) != found) {
-    return Status::DataLoss(fmt::format("{} ({}) is not the file of the certificate: expected {} bytes with SHA-256 {}, found {} bytes with {}", OneLine(path),
-                                        OneLine(input.what()), input.bytes(), input.sha256(), bytes, found));
+    return Status::DataLoss(
+        fmt::format("{} ({}) is not the file of the certificate: expected {} bytes with SHA-256 {}, found {} bytes with {}",
+                    OneLine(path), OneLine(input.what()), input.bytes(), input.sha256(), bytes, found));
   }
   return Status::Ok();
 }
@@ -139,7 +140,8 @@ Result<record::Certificate> ParseCertificate(const std::string& file_name, std::
     return Status::DataLoss(file_name + ": expected a certificate of kvjury: " + CleanUtf8(status.ToString()));
   }
   if (certificate.schema() != kCertificateSchema) {
-    return Status::DataLoss(fmt::format("{}: expected a certificate of schema {}, found {}", file_name, kCertificateSchema, certificate.schema()));
+    return Status::DataLoss(
+        fmt::format("{}: expected a certificate of schema {}, found {}", file_name, kCertificateSchema, certificate.schema()));
   }
   const std::string refusal = Refusal(certificate.drill());
   if (!refusal.empty()) {

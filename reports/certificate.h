@@ -1,8 +1,8 @@
 // The certificate: what may be kept and signed of a drill that is same.
 //
-// certificate.json is the record, with what it stands on by SHA-256; certificate.html is one page for people that names the JSON
-// file's own digest, so that a signed print pins the file. Nothing here judges: that the inputs are the ones of the certificate is
-// checked by VerifyInputs, that they still say SAME by `kvjury replay`.
+// certificate.json is the record, with what it stands on by SHA-256; certificate.html is one page for people that names the
+// JSON file's own digest, so that a signed print pins the file. Nothing here judges: that the inputs are the ones of the
+// certificate is checked by VerifyInputs, that they still say SAME by `kvjury replay`.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ Status WriteCertificate(const std::string& folder, const record::Certificate& ce
 /// same, or no inputs.
 Result<record::Certificate> ParseCertificate(const std::string& file_name, std::string_view text);
 
-/// Reads every input below `folder` and compares size and SHA-256. Returns how many there were. Errors: kDataLoss naming the first
-/// that is missing, differs, or would stand outside of the folder; kEnvironment for one that cannot be read.
+/// Reads every input below `folder` and compares size and SHA-256. Returns how many there were. Errors: kDataLoss naming the
+/// first that is missing, differs, or would stand outside of the folder; kEnvironment for one that cannot be read.
 Result<uint64_t> VerifyInputs(const record::Certificate& certificate, const std::string& folder);
 
 }  // namespace kvjury::reports

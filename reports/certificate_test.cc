@@ -32,7 +32,9 @@ class CertificateTest : public ::testing::Test {
   }
   ~CertificateTest() override { std::filesystem::remove_all(folder_); }
 
-  void Write(const std::string& name, const std::string& content) { std::ofstream(folder_ + "/" + name, std::ios::binary) << content; }
+  void Write(const std::string& name, const std::string& content) {
+    std::ofstream(folder_ + "/" + name, std::ios::binary) << content;
+  }
 
   std::string VerifyError() {
     const Result<uint64_t> verified = VerifyInputs(MakeCertificate(drill_, "0.1.0").value(), folder_);
@@ -74,8 +76,9 @@ TEST_F(CertificateTest, NothingButSameIsCertified) {
     refused += certificate.ok() ? 0 : 1;
   }
   EXPECT_EQ(refused, record::DrillOutcome_ARRAYSIZE - 1);
-  EXPECT_EQ(MakeCertificate(FalseSuccessDrill(), "0.1.0").error().message(),
-            "no certificate for br-txn, fault newer-deletions-on-target, drill 1: it is false success, and only what is same can be certified");
+  EXPECT_EQ(
+      MakeCertificate(FalseSuccessDrill(), "0.1.0").error().message(),
+      "no certificate for br-txn, fault newer-deletions-on-target, drill 1: it is false success, and only what is same can be certified");
   record::DrillRecord empty = drill_;
   empty.clear_scope();
   EXPECT_THAT(MakeCertificate(empty, "0.1.0").error().message(), HasSubstr("it compared no key and no entry"));
@@ -84,7 +87,8 @@ TEST_F(CertificateTest, NothingButSameIsCertified) {
   EXPECT_THAT(MakeCertificate(without_inputs, "0.1.0").error().message(), HasSubstr("it names no input"));
   record::DrillRecord without_digest = drill_;
   without_digest.mutable_input(2)->set_sha256("abc");
-  EXPECT_THAT(MakeCertificate(without_digest, "0.1.0").error().message(), HasSubstr("source-mount.jsonl.gz has no SHA-256 of 64 hex digits"));
+  EXPECT_THAT(MakeCertificate(without_digest, "0.1.0").error().message(),
+              HasSubstr("source-mount.jsonl.gz has no SHA-256 of 64 hex digits"));
   record::DrillRecord contradiction = drill_;
   contradiction.add_finding();
   EXPECT_THAT(MakeCertificate(contradiction, "0.1.0").error().message(), HasSubstr("is called same and has findings"));
@@ -93,7 +97,8 @@ TEST_F(CertificateTest, NothingButSameIsCertified) {
 TEST_F(CertificateTest, TheFirstFileThatIsMissingOrDiffersIsNamed) {
   EXPECT_EQ(VerifyError(), "");
   Write("target.kv.gz", std::string(drill_.input(1).bytes(), 'x'));
-  EXPECT_THAT(VerifyError(), HasSubstr("target.kv.gz (target) is not the file of the certificate: expected 3000006 bytes with SHA-256"));
+  EXPECT_THAT(VerifyError(),
+              HasSubstr("target.kv.gz (target) is not the file of the certificate: expected 3000006 bytes with SHA-256"));
   std::filesystem::remove(folder_ + "/deeper/source.kv.gz");
   EXPECT_THAT(VerifyError(), HasSubstr("deeper/source.kv.gz (source at the cut) is missing"));
 }

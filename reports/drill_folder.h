@@ -1,8 +1,8 @@
 // DrillFolder: where the results of drills stand. A run that is killed leaves the records of all finished drills; a file that
 // stands under its final name is whole.
 //
-// drills.jsonl grows by one line a finished drill. report.html, matrix.md, junit.xml and verdict.json are written beside their place
-// and renamed at the end, verdict.json last; those of an earlier run are removed when the folder is opened.
+// drills.jsonl grows by one line a finished drill. report.html, matrix.md, junit.xml and verdict.json are written beside their
+// place and renamed at the end, verdict.json last; those of an earlier run are removed when the folder is opened.
 #pragma once
 
 #include <string>

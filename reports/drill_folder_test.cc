@@ -16,7 +16,9 @@ using ::testing::HasSubstr;
 
 class DrillFolderTest : public ::testing::Test {
  protected:
-  DrillFolderTest() : path_(::testing::TempDir() + "kvjury-drill-folder-" + std::to_string(getpid())) { std::filesystem::remove_all(path_); }
+  DrillFolderTest() : path_(::testing::TempDir() + "kvjury-drill-folder-" + std::to_string(getpid())) {
+    std::filesystem::remove_all(path_);
+  }
   ~DrillFolderTest() override { std::filesystem::remove_all(path_); }
 
   std::string path_;

@@ -35,7 +35,8 @@ std::string DrillCell::All() const {
     return std::string(DrillWord(worst));
   }
   std::vector<std::pair<record::DrillOutcome, uint64_t>> sorted(counts.begin(), counts.end());
-  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return DrillBadness(a.first) > DrillBadness(b.first); });
+  std::sort(sorted.begin(), sorted.end(),
+            [](const auto& a, const auto& b) { return DrillBadness(a.first) > DrillBadness(b.first); });
   std::string out;
   for (const auto& [outcome, count] : sorted) {
     out += fmt::format("{}{} {} of {}", out.empty() ? "" : ", ", DrillWord(outcome), count, drills.size());
@@ -63,9 +64,8 @@ DrillMatrix::DrillMatrix(const std::vector<record::DrillRecord>& drills) {
     cell.drills.push_back(i);
   }
   for (auto& [place, cell] : cells_) {
-    std::stable_sort(cell.drills.begin(), cell.drills.end(), [&](size_t a, size_t b) {
-      return DrillBadness(drills[a].outcome()) > DrillBadness(drills[b].outcome());
-    });
+    std::stable_sort(cell.drills.begin(), cell.drills.end(),
+                     [&](size_t a, size_t b) { return DrillBadness(drills[a].outcome()) > DrillBadness(drills[b].outcome()); });
     const record::DrillRecord& worst = drills[cell.drills.front()];
     cell.worst = worst.outcome();
     cell.why = WhyOf(worst);
@@ -100,7 +100,8 @@ std::string DrillMatrix::Markdown() const {
       const DrillCell* cell = Find(row, column);
       out += " " + CellMarkdown(cell) + " |";
       if (cell != nullptr && cell->NeedsWhy()) {
-        whys += fmt::format("- {}, fault {}: **{}**: {}\n", recipe, EscapeMarkdown(faults_[column]), cell->All(), EscapeMarkdown(cell->why));
+        whys += fmt::format("- {}, fault {}: **{}**: {}\n", recipe, EscapeMarkdown(faults_[column]), cell->All(),
+                            EscapeMarkdown(cell->why));
       }
     }
     out += "\n";

@@ -53,8 +53,9 @@ TEST(DrillMatrix, NoFaultIsTheFirstColumnWhereverItCame) {
 
 TEST(DrillMatrix, OutcomesHaveAnOrder) {
   using record::DrillOutcome;
-  const std::vector<DrillOutcome> order = {record::DRILL_FALSE_SUCCESS, record::DRILL_DIFFERENT,      record::DRILL_HANG,    record::DRILL_UNPROVEN,
-                                           record::DRILL_HONEST_FAILURE, record::DRILL_NOTHING, record::DRILL_SKIPPED, record::DRILL_SAME};
+  const std::vector<DrillOutcome> order = {
+      record::DRILL_FALSE_SUCCESS,  record::DRILL_DIFFERENT, record::DRILL_HANG,    record::DRILL_UNPROVEN,
+      record::DRILL_HONEST_FAILURE, record::DRILL_NOTHING,   record::DRILL_SKIPPED, record::DRILL_SAME};
   for (size_t i = 1; i < order.size(); ++i) {
     EXPECT_GT(DrillBadness(order[i - 1]), DrillBadness(order[i])) << DrillWord(order[i]);
   }
@@ -86,7 +87,8 @@ TEST(DrillMatrix, WhatIsTooWideIsBrokenBetweenWords) {
   for (const char* fault : {"", "a", "b", "c", "d", "e", "f", "g"}) {
     drills.push_back(DrillWith(record::DRILL_FALSE_SUCCESS, "br-txn", fault, "because"));
   }
-  EXPECT_THAT(DrillMatrix(drills).Text(), ::testing::StartsWith("recipe  none     a        b        c        d        e        f        g\n"));
+  EXPECT_THAT(DrillMatrix(drills).Text(),
+              ::testing::StartsWith("recipe  none     a        b        c        d        e        f        g\n"));
   drills.resize(3);
   EXPECT_THAT(DrillMatrix(drills).Text(), HasSubstr("br-txn  false success  false success  false success\n"));
 }
@@ -96,8 +98,8 @@ TEST(DrillMatrix, FitsATerminalWhateverItHolds) {
   for (int fault = 0; fault < 14; ++fault) {
     for (int recipe = 0; recipe < 11; ++recipe) {
       drills.push_back(DrillWith(static_cast<record::DrillOutcome>((fault + recipe) % record::DrillOutcome_ARRAYSIZE),
-                                 "recipe-" + std::string(static_cast<size_t>(recipe) * 7, 'r'), std::string(static_cast<size_t>(fault) * 20, 'f'),
-                                 std::string(500, 'w')));
+                                 "recipe-" + std::string(static_cast<size_t>(recipe) * 7, 'r'),
+                                 std::string(static_cast<size_t>(fault) * 20, 'f'), std::string(500, 'w')));
     }
   }
   const std::string text = DrillMatrix(drills).Text();

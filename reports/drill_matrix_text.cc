@@ -19,7 +19,8 @@ using Lines = std::vector<std::string>;
 
 /// Columns on a terminal: characters, since CleanUtf8 leaves whole ones.
 size_t Width(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0u) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0u) != 0x80; }));
 }
 
 size_t Width(const Lines& lines) {
@@ -30,7 +31,9 @@ size_t Width(const Lines& lines) {
   return width;
 }
 
-std::string Padded(std::string_view text, size_t width) { return std::string(text) + std::string(width - std::min(width, Width(text)), ' '); }
+std::string Padded(std::string_view text, size_t width) {
+  return std::string(text) + std::string(width - std::min(width, Width(text)), ' ');
+}
 
 /// Breaks at spaces, and inside of words that are longer than a line.
 Lines Wrapped(std::string_view text, size_t columns) {
@@ -61,13 +64,16 @@ Lines Wrapped(std::string_view text, size_t columns) {
   return lines;
 }
 
+/// How columns are saved, the least first.
+enum class Fit { kWhole, kLongNamesNumbered, kOneWordALine };
+
 /// One line, or one for each word where columns are dear.
-Lines CellLines(const DrillCell* cell, bool narrow) {
+Lines CellLines(const DrillCell* cell, Fit fit) {
   if (cell == nullptr) {
     return {std::string(kNotDriven)};
   }
   const std::string word(DrillWord(cell->worst));
-  if (!narrow) {
+  if (fit != Fit::kOneWordALine) {
     return {cell->Share().empty() ? word : word + " " + cell->Share()};
   }
   Lines lines = {word.substr(0, word.find(' '))};
@@ -89,13 +95,13 @@ struct Column {
 
 class TextTable {
  public:
-  TextTable(const DrillMatrix& matrix, bool narrow) : matrix_(matrix) {
+  TextTable(const DrillMatrix& matrix, Fit fit) : matrix_(matrix) {
     for (const DrillMatrix::Row& row : matrix.rows()) {
       recipes_.push_back(Wrapped(OneLine(row.recipe) + (row.planted.empty() ? "" : " *"), kRecipeColumnsMax));
       recipe_width_ = std::max(recipe_width_, Width(recipes_.back()));
     }
     for (size_t fault = 0; fault < matrix.faults().size(); ++fault) {
-      AddColumn(fault, narrow);
+      AddColumn(fault, fit);
     }
   }
 
@@ -123,14 +129,14 @@ class TextTable {
   }
 
  private:
-  void AddColumn(size_t fault, bool narrow) {
+  void AddColumn(size_t fault, Fit fit) {
     Column column;
     for (size_t row = 0; row < matrix_.rows().size(); ++row) {
-      column.cells.push_back(CellLines(matrix_.Find(row, fault), narrow));
+      column.cells.push_back(CellLines(matrix_.Find(row, fault), fit));
       column.width = std::max(column.width, Width(column.cells.back()));
     }
     const std::string name = OneLine(matrix_.faults()[fault]);
-    if (Width(name) <= std::max(column.width, kFaultColumnsMin)) {
+    if (fit == Fit::kWhole || Width(name) <= std::max(column.width, kFaultColumnsMin)) {
       column.heading = name;
     } else {
       column.heading = fmt::format("[{}]", ++numbered_);
@@ -204,8 +210,14 @@ std::string DrillMatrix::Text() const {
       }
     }
   }
-  const TextTable wide(*this, false);
-  std::string out = wide.width() <= kMatrixTextColumnsMax ? wide.Print() : TextTable(*this, true).Print();
+  std::string out;
+  for (const Fit fit : {Fit::kWhole, Fit::kLongNamesNumbered, Fit::kOneWordALine}) {
+    const TextTable table(*this, fit);
+    if (table.width() <= kMatrixTextColumnsMax || fit == Fit::kOneWordALine) {
+      out = table.Print();
+      break;
+    }
+  }
   out += planted.empty() ? "" : "\n" + planted;
   return out + (whys.empty() ? "" : "\nwhy\n" + whys);
 }

@@ -33,19 +33,22 @@ std::string VerdictBadge(const DrillReport& report) {
                                      : verdict == "NOTHING"  ? record::DRILL_NOTHING
                                                              : WorstOf(report.drills());
   std::string word = verdict;
-  std::transform(word.begin(), word.end(), word.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   if (verdict == "DIFFERENT" && report.drills().size() == 1) {
     word = DrillWord(shown);
   } else if (verdict == "NOTHING") {
     word = "nothing was checked";
   }
-  return fmt::format("<span class=\"badge {}\"><span aria-hidden=\"true\">{}</span> {}</span>", OutcomeCss(shown), OutcomeSign(shown), word);
+  return fmt::format("<span class=\"badge {}\"><span aria-hidden=\"true\">{}</span> {}</span>", OutcomeCss(shown),
+                     OutcomeSign(shown), word);
 }
 
 std::string Verdict(const DrillReport& report) {
   const record::DrillOutcome worst = WorstOf(report.drills());
   const std::string css = report.verdict() == "SAME" ? "same" : report.verdict() == "NOTHING" ? "nothing" : OutcomeCss(worst);
-  std::string out = fmt::format("<header class=\"verdict {}\">\n<p class=\"eyebrow\">Restore drill by kvjury {}</p>\n", css, Html(report.info().version));
+  std::string out = fmt::format("<header class=\"verdict {}\">\n<p class=\"eyebrow\">Restore drill by kvjury {}</p>\n", css,
+                                Html(report.info().version));
   out += fmt::format("<p>{}</p>\n<h1>{}</h1>\n", VerdictBadge(report), Html(report.Sentence()));
   if (report.drills().size() == 1) {
     out += "<p class=\"lead\">" + Html(WhyOf(report.drills().front())) + "</p>\n";
@@ -65,11 +68,16 @@ std::string Verdict(const DrillReport& report) {
     took_ms += std::max<int64_t>(drill.took_ms(), 0);
   }
   out += "<dl class=\"facts\">\n";
-  out += HtmlFact("volume", volumes.empty() ? "" : volumes.size() == 1 ? *volumes.begin() : fmt::format("{}, named in each drill", volumes.size()));
-  out += HtmlFact("cut", cuts.empty() ? "" : cuts.size() == 1 ? *cuts.begin() : fmt::format("{}, named in each drill", cuts.size()));
+  out += HtmlFact("volume", volumes.empty()       ? ""
+                            : volumes.size() == 1 ? *volumes.begin()
+                                                  : fmt::format("{}, named in each drill", volumes.size()));
+  out += HtmlFact("cut", cuts.empty()       ? ""
+                         : cuts.size() == 1 ? *cuts.begin()
+                                            : fmt::format("{}, named in each drill", cuts.size()));
   out += HtmlFact("began", began_ms > 0 ? Utc(began_ms) : "");
   out += HtmlFact("drills took", report.drills().empty() ? "" : Duration(took_ms));
-  out += HtmlFact("exit code", fmt::format("{} ({})", static_cast<int>(report.exit_code()), ExitCodeMeaning(report.exit_code())));
+  out +=
+      HtmlFact("exit code", fmt::format("{} ({})", static_cast<int>(report.exit_code()), ExitCodeMeaning(report.exit_code())));
   out += HtmlFact("seed, digest", fmt::format("{}, <span class=\"bytes\">{}</span>", report.info().seed, report.digest()));
   return out + "</dl>\n</header>\n";
 }
@@ -83,23 +91,25 @@ std::string Tally(const DrillReport& report) {
   }
   std::string out;
   for (const auto& [badness, entry] : counts) {
-    out += fmt::format("{}{} {}", out.empty() ? "" : " &nbsp; ", OutcomeBadge(entry.first), entry.second);
+    out += fmt::format("<span>{} {}</span> ", OutcomeBadge(entry.first), entry.second);
   }
-  return report.drills().size() < 2 ? "" : "<p>" + out + "</p>\n";
+  return report.drills().size() < 2 ? "" : "<p class=\"tally\">" + out + "</p>\n";
 }
 
 std::string Cell(const DrillCell* cell, const std::vector<record::DrillRecord>& drills) {
   if (cell == nullptr) {
     return "<td class=\"mute\"><span aria-hidden=\"true\">\u00B7</span><span class=\"unseen\">not driven</span></td>";
   }
-  std::string out = fmt::format("<td class=\"{}\"><a href=\"#drill-{}\"><span aria-hidden=\"true\">{}</span> {}</a>", OutcomeCss(cell->worst),
-                                cell->drills.front() + 1, OutcomeSign(cell->worst), DrillWord(cell->worst));
+  std::string out =
+      fmt::format("<td class=\"{}\"><a href=\"#drill-{}\"><span aria-hidden=\"true\">{}&nbsp;</span>{}</a>",
+                  OutcomeCss(cell->worst), cell->drills.front() + 1, OutcomeSign(cell->worst), DrillWord(cell->worst));
   if (!cell->Share().empty()) {
     out += "<small>" + cell->Share() + "</small><small class=\"runs\">";
     for (size_t i = 0; i < cell->drills.size() && i < kRunLinksMax; ++i) {
       const record::DrillRecord& drill = drills[cell->drills[i]];
-      out += fmt::format("<a href=\"#drill-{}\"><span aria-hidden=\"true\">{}</span><span class=\"unseen\">{}, drill </span>{}</a> ", cell->drills[i] + 1,
-                         OutcomeSign(drill.outcome()), DrillWord(drill.outcome()), drill.number());
+      out += fmt::format(
+          "<a href=\"#drill-{}\"><span aria-hidden=\"true\">{}</span><span class=\"unseen\">{}, drill </span>{}</a> ",
+          cell->drills[i] + 1, OutcomeSign(drill.outcome()), DrillWord(drill.outcome()), drill.number());
     }
     out += cell->drills.size() > kRunLinksMax ? "\u2026" : "";
     out += "</small>";
@@ -112,9 +122,10 @@ std::string Matrix(const std::vector<record::DrillRecord>& drills) {
   if (matrix.rows().empty()) {
     return "";
   }
-  std::string out = "<h2 id=\"matrix\">Tool and fault</h2>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"matrix\" tabindex=\"0\">\n"
-                    "<table class=\"matrix\"><caption class=\"unseen\">Outcome of each recipe under each fault; every cell leads to its drill</caption>\n"
-                    "<thead><tr><th scope=\"col\">recipe</th>";
+  std::string out =
+      "<h2 id=\"matrix\">Tool and fault</h2>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"matrix\" tabindex=\"0\">\n"
+      "<table class=\"matrix\"><caption class=\"unseen\">Outcome of each recipe under each fault; every cell leads to its drill</caption>\n"
+      "<thead><tr><th scope=\"col\">recipe</th>";
   for (const std::string& fault : matrix.faults()) {
     out += "<th scope=\"col\">" + Html(fault) + "</th>";
   }
@@ -122,13 +133,15 @@ std::string Matrix(const std::vector<record::DrillRecord>& drills) {
   std::string whys;
   for (size_t row = 0; row < matrix.rows().size(); ++row) {
     const DrillMatrix::Row& recipe = matrix.rows()[row];
-    out += "<tr><th scope=\"row\">" + Html(recipe.recipe) + (recipe.planted.empty() ? "" : " <span class=\"planted\">planted</span>") + "</th>";
+    out += "<tr><th scope=\"row\">" + Html(recipe.recipe) +
+           (recipe.planted.empty() ? "" : " <span class=\"planted\">planted</span>") + "</th>";
     for (size_t fault = 0; fault < matrix.faults().size(); ++fault) {
       const DrillCell* cell = matrix.Find(row, fault);
       out += Cell(cell, drills);
       if (cell != nullptr && cell->NeedsWhy()) {
-        whys += fmt::format("<li><a href=\"#drill-{}\">{} <small>under</small> {}</a>: <b>{}</b>. {}</li>\n", cell->drills.front() + 1, Html(recipe.recipe),
-                            Html(matrix.faults()[fault]), cell->All(), Html(cell->why));
+        whys += fmt::format("<li><a href=\"#drill-{}\">{} <small>under</small> {}</a>: <b>{}</b>. {}</li>\n",
+                            cell->drills.front() + 1, Html(recipe.recipe), Html(matrix.faults()[fault]), cell->All(),
+                            Html(cell->why));
       }
     }
     out += "</tr>\n";
@@ -161,7 +174,8 @@ std::string Open(const std::vector<record::DrillRecord>& drills) {
     }
     ++same;
     for (const std::string& sentence : NotProved(drill)) {
-      const auto known = std::find_if(sentences.begin(), sentences.end(), [&](const auto& entry) { return entry.first == sentence; });
+      const auto known =
+          std::find_if(sentences.begin(), sentences.end(), [&](const auto& entry) { return entry.first == sentence; });
       if (known == sentences.end()) {
         sentences.emplace_back(sentence, 1);
       } else {
@@ -171,15 +185,17 @@ std::string Open(const std::vector<record::DrillRecord>& drills) {
   }
   std::string out;
   for (const auto& [sentence, count] : sentences) {
-    out += "<li>" + Html(sentence) + (count < same ? fmt::format(" <small>({} of {} drills)</small>", count, same) : "") + "</li>\n";
+    out += "<li>" + Html(sentence) + (count < same ? fmt::format(" <small>({} of {} drills)</small>", count, same) : "") +
+           "</li>\n";
   }
   return out.empty() ? "" : "<h2>What <em>same</em> does not say here</h2>\n<ul>\n" + out + "</ul>\n";
 }
 
 std::string Words() {
   std::string out;
-  for (const record::DrillOutcome outcome : {record::DRILL_SAME, record::DRILL_FALSE_SUCCESS, record::DRILL_DIFFERENT, record::DRILL_HANG,
-                                             record::DRILL_UNPROVEN, record::DRILL_HONEST_FAILURE, record::DRILL_SKIPPED, record::DRILL_NOTHING}) {
+  for (const record::DrillOutcome outcome :
+       {record::DRILL_SAME, record::DRILL_FALSE_SUCCESS, record::DRILL_DIFFERENT, record::DRILL_HANG, record::DRILL_UNPROVEN,
+        record::DRILL_HONEST_FAILURE, record::DRILL_SKIPPED, record::DRILL_NOTHING}) {
     out += fmt::format("<dt>{}</dt><dd>{}</dd>\n", OutcomeBadge(outcome), DrillWordMeaning(outcome));
   }
   return "<details><summary>What the words mean</summary>\n<dl class=\"facts\">\n" + out + "</dl>\n</details>\n";
@@ -192,16 +208,25 @@ std::string DrillReport::Html() const {
   for (const Problem& problem : problems_) {
     out += fmt::format("<p class=\"note\"><b>{}.</b> {}</p>\n", ExitCodeMeaning(problem.code), reports::Html(problem.sentence));
   }
-  out += "<h2>What was compared</h2>\n" + Tally(*this) + ScopeTiles(scope());
+  uint64_t contents = 0;
+  uint64_t files = 0;
+  for (const record::DrillRecord& drill : drills_) {
+    contents += drill.contents_compared();
+    files += drill.regular_files();
+  }
+  out += "<h2>What was compared</h2>\n" + Tally(*this) + ScopeTiles(scope(), contents, files);
   out += Matrix(drills_) + Open(drills_) + Tools(drills_);
   if (!drills_.empty()) {
     out += "<h2>Drills</h2>\n";
   }
   for (size_t i = 0; i < drills_.size(); ++i) {
-    out += DrillSection(drills_[i], i + 1, info_.folder);
+    out += DrillSection(drills_[i], {i + 1, info_.folder, drills_.size() > 1});
   }
   out += info_.repeat_command.empty() ? "" : "<h2>All of it again</h2>\n" + HtmlCommand(info_.repeat_command);
-  out += "<footer>\n" + Words() + "<p>Times are UTC. <code>drills.jsonl</code> beside this page holds every record, <code>verdict.json</code> the verdict for scripts.</p>\n</footer>\n";
+  out +=
+      "<footer>\n" + Words() +
+      "<p>Times are UTC. <code>drills.jsonl</code> beside this page holds every record, "
+         "<code>verdict.json</code> the verdict for scripts.</p>\n</footer>\n";
   return HtmlPage("kvjury drive: " + verdict(), out);
 }
 

@@ -83,12 +83,14 @@ std::string DifferentSentence(const DrillTally& tally) {
            : tally.false_success == 1 ? "The tool said success, and the restored volume is not the volume that was backed up."
                                       : "The restored volume is not the volume that was backed up.";
   }
-  std::string out = fmt::format("{} of {} did not give back the volume that was backed up", tally.different, Drills(tally.carried_out()));
+  std::string out =
+      fmt::format("{} of {} did not give back the volume that was backed up", tally.different, Drills(tally.carried_out()));
   out += tally.false_success > 0 ? fmt::format("; in {} the tool said success", tally.false_success) : "";
   out += tally.hang > 0 ? fmt::format("; in {} the tool did not end", tally.hang) : "";
   if (tally.planted_different > 0) {
-    out += tally.planted_different == tally.different ? "; all of them are planted rows, which are there for that"
-                                                      : fmt::format("; {} are in planted rows, which are there for that", tally.planted_different);
+    out += tally.planted_different == tally.different
+               ? "; all of them are planted rows, which are there for that"
+               : fmt::format("; {} are in planted rows, which are there for that", tally.planted_different);
   }
   return out + ".";
 }
@@ -96,7 +98,8 @@ std::string DifferentSentence(const DrillTally& tally) {
 }  // namespace
 
 ExitCode ExitCodeOfDrills(const std::vector<record::DrillRecord>& drills) {
-  const bool any = std::any_of(drills.begin(), drills.end(), [](const auto& drill) { return drill.outcome() != record::DRILL_SKIPPED; });
+  const bool any =
+      std::any_of(drills.begin(), drills.end(), [](const auto& drill) { return drill.outcome() != record::DRILL_SKIPPED; });
   ExitCode code = any ? ExitCode::kSame : ExitCode::kNothingChecked;
   for (const record::DrillRecord& drill : drills) {
     code = MoreImportant(code, DrillExitCode(drill.outcome()));
@@ -104,7 +107,9 @@ ExitCode ExitCodeOfDrills(const std::vector<record::DrillRecord>& drills) {
   return code;
 }
 
-void DrillReport::AddProblem(ExitCode code, std::string sentence) { problems_.push_back({MoreImportant(code, code), std::move(sentence)}); }
+void DrillReport::AddProblem(ExitCode code, std::string sentence) {
+  problems_.push_back({MoreImportant(code, code), std::move(sentence)});
+}
 
 DrillTally DrillReport::tally() const {
   DrillTally tally;
@@ -152,14 +157,16 @@ std::string DrillReport::Sentence() const {
     return DifferentSentence(all);
   }
   if (verdict_word == "SAME") {
-    out = all.carried_out() == 1 ? "The restored volume is the volume that was backed up."
-                                 : fmt::format("In all {} the restored volume is the volume that was backed up.", Drills(all.carried_out()));
+    out = all.carried_out() == 1
+              ? "The restored volume is the volume that was backed up."
+              : fmt::format("In all {} the restored volume is the volume that was backed up.", Drills(all.carried_out()));
   } else if (verdict_word == "UNPROVEN" && all.carried_out() == 1) {
     out = all.honest_failure == 1 ? "The tool failed and said so: there is no restored volume to trust."
                                   : "Whether the restored volume is the volume that was backed up is not proved.";
   } else if (verdict_word == "UNPROVEN") {
-    out = fmt::format("No difference was found, and {} of {} are not proved: {} unproven, {} honest failures, {} that checked nothing.",
-                      all.carried_out() - all.same, Drills(all.carried_out()), all.unproven, all.honest_failure, all.error);
+    out = fmt::format(
+        "No difference was found, and {} of {} are not proved: {} unproven, {} honest failures, {} that checked nothing.",
+        all.carried_out() - all.same, Drills(all.carried_out()), all.unproven, all.honest_failure, all.error);
   } else {
     out = drills_.empty() ? "Nothing was checked: no drill was carried out." : "Nothing was checked.";
   }
@@ -199,11 +206,12 @@ std::string DrillReport::VerdictJson() const {
   const Json out = {{"schema", kReportSchema},
                     {"verdict", verdict()},
                     {"exit_code", static_cast<int>(exit_code())},
-                    {"cases", {{"same", all.same},
-                               {"different", all.different},
-                               {"honest_failure", all.honest_failure},
-                               {"unproven", all.unproven},
-                               {"error", all.error}}},
+                    {"cases",
+                     {{"same", all.same},
+                      {"different", all.different},
+                      {"honest_failure", all.honest_failure},
+                      {"unproven", all.unproven},
+                      {"error", all.error}}},
                     {"false_success", all.false_success},
                     {"hang", all.hang},
                     {"skipped", all.skipped},

@@ -41,8 +41,8 @@ struct DrillTally {
   [[nodiscard]] uint64_t carried_out() const { return same + different + honest_failure + unproven + error; }
 };
 
-/// 1 for a false success, a difference or a hang, in planted rows too (the volume is different); 3 for what is unproven and for an
-/// honest failure; 4 when nothing was checked, or all were skipped; else 0. Skipped drills change nothing.
+/// 1 for a false success, a difference or a hang, in planted rows too (the volume is different); 3 for what is unproven and for
+/// an honest failure; 4 when nothing was checked, or all were skipped; else 0. Skipped drills change nothing.
 ExitCode ExitCodeOfDrills(const std::vector<record::DrillRecord>& drills);
 
 class DrillReport {
@@ -68,7 +68,8 @@ class DrillReport {
   [[nodiscard]] record::Scope scope() const;
   [[nodiscard]] DrillMatrix matrix() const { return DrillMatrix(drills_); }
 
-  /// The contract for scripts: what verdict.json of a run holds, counts of false successes, hangs and skipped drills, and the matrix.
+  /// The contract for scripts: what verdict.json of a run holds, counts of false successes, hangs and skipped drills, and the
+  /// matrix.
   [[nodiscard]] std::string VerdictJson() const;
   [[nodiscard]] std::string JunitXml() const;
   /// The matrix under the verdict.

@@ -53,7 +53,8 @@ TEST(DrillReport, VerdictKeepsTheContractForScripts) {
   EXPECT_EQ(json.at("schema"), 1);
   EXPECT_EQ(json.at("verdict"), "DIFFERENT");
   EXPECT_EQ(json.at("exit_code"), 1);
-  EXPECT_EQ(json.at("cases"), (nlohmann::json{{"same", 5}, {"different", 5}, {"honest_failure", 1}, {"unproven", 1}, {"error", 0}}));
+  EXPECT_EQ(json.at("cases"),
+            (nlohmann::json{{"same", 5}, {"different", 5}, {"honest_failure", 1}, {"unproven", 1}, {"error", 0}}));
   EXPECT_EQ(json.at("false_success"), 1);
   EXPECT_EQ(json.at("hang"), 1);
   EXPECT_EQ(json.at("skipped"), 1);
@@ -111,10 +112,13 @@ TEST(DrillReport, TheVerdictIsOneSentence) {
             "In all 2 drills the restored volume is the volume that was backed up. 1 drill was skipped.");
   EXPECT_EQ(sentence({Outcome(record::DRILL_FALSE_SUCCESS)}),
             "The tool said success, and the restored volume is not the volume that was backed up.");
-  EXPECT_EQ(sentence({Outcome(record::DRILL_HONEST_FAILURE)}), "The tool failed and said so: there is no restored volume to trust.");
-  EXPECT_EQ(sentence(ManyDrills()), "5 of 12 drills did not give back the volume that was backed up; in 1 the tool said success; in 1 the tool did "
-                                    "not end; 3 are in planted rows, which are there for that.");
-  for (const std::vector<record::DrillRecord>& drills : {std::vector<record::DrillRecord>{}, ManyDrills(), {SameDrill("a")}, {HostileDrill()}}) {
+  EXPECT_EQ(sentence({Outcome(record::DRILL_HONEST_FAILURE)}),
+            "The tool failed and said so: there is no restored volume to trust.");
+  EXPECT_EQ(sentence(ManyDrills()),
+            "5 of 12 drills did not give back the volume that was backed up; in 1 the tool said success; in 1 the tool did "
+            "not end; 3 are in planted rows, which are there for that.");
+  for (const std::vector<record::DrillRecord>& drills :
+       {std::vector<record::DrillRecord>{}, ManyDrills(), {SameDrill("a")}, {HostileDrill()}}) {
     EXPECT_THAT(ReportOf(drills).Html() + ReportOf(drills).MatrixMarkdown(), Not(HasSubstr("passed")));
   }
 }
@@ -125,7 +129,8 @@ TEST(DrillReport, NothingThatARecordHoldsBecomesMarkup) {
   EXPECT_THAT(html, Not(HasSubstr("\"javascript:")));
   EXPECT_EQ(html.find_first_of(std::string("\x1b\0\x7f", 3)), std::string::npos);
   EXPECT_THAT(html, Not(HasSubstr("\xe2\x80\xae"))) << "turns the direction of the line";
-  EXPECT_THAT(html, HasSubstr("<span class=\"hid\">\\xff\\x0a\\xe2\\x80\\xae</span>gpj|`*\\x0a")) << "a byte differs from its spelling";
+  EXPECT_THAT(html, HasSubstr("<span class=\"hid\">\\xff\\x0a\\xe2\\x80\\xae</span>gpj|`*\\x0a"))
+      << "a byte differs from its spelling";
   EXPECT_EQ(CleanUtf8(html), html);
   EXPECT_THAT(ReportOf({HostileDrill()}).JunitXml(), Not(HasSubstr("<script")));
   const std::string markdown = ReportOf({HostileDrill()}).MatrixMarkdown();
@@ -165,7 +170,7 @@ TEST(DrillReport, DigestDependsOnTheOrderOfTheDrills) {
 TEST(DrillReport, CommandsCanBeCopied) {
   record::DrillRecord drill = SameDrill("br-txn");
   drill.set_folder("it's #1");
-  const std::string html = DrillSection(drill, 1, "/tmp/out dir");
+  const std::string html = DrillSection(drill, {1, "/tmp/out dir"});
   EXPECT_THAT(html, HasSubstr(EscapeXml("kvjury replay '/tmp/out dir/it'\\''s #1'")));
   EXPECT_THAT(html, HasSubstr(EscapeXml("'view:///tmp/out dir/it'\\''s %231/source-mount.jsonl.gz'")));
   EXPECT_THAT(html, HasSubstr(EscapeXml("'kv:///tmp/out dir/it'\\''s %231/target.kv.gz'")));
@@ -181,8 +186,11 @@ TEST(Html, WordsForAShell) {
 
 TEST(NotProved, FollowsFromTheRecord) {
   const std::vector<std::string> same = NotProved(SameDrill("br-txn"));
-  EXPECT_THAT(same, Contains("HIST: not proved that the cut holds everything that was acknowledged before it, and nothing that came after it: "
-                             "the check was not made."));
+  EXPECT_THAT(
+      same,
+      Contains(
+          "HIST: not proved that the cut holds everything that was acknowledged before it, and nothing that came after it: "
+          "the check was not made."));
   EXPECT_THAT(same, Contains("No fault was injected."));
   EXPECT_THAT(same, Not(Contains(HasSubstr("DIFF"))));
   EXPECT_THAT(same, Not(Contains(HasSubstr("bytes"))));
@@ -201,8 +209,10 @@ TEST(NotProved, FollowsFromTheRecord) {
   EXPECT_THAT(open, Contains("No keys were compared, only what a mount shows."));
   EXPECT_THAT(open, Contains("The bytes of 12 of 700 files were not compared."));
   EXPECT_THAT(open, Contains("Nobody wrote while the backup ran."));
-  EXPECT_THAT(open, Contains(HasSubstr("DIFF: not proved that every key is the same, in both directions: the check had nothing to look at.")));
-  EXPECT_THAT(open, Contains(HasSubstr("TREE: not proved that a mount shows the same entries, field by field: a lock was left.")));
+  EXPECT_THAT(open, Contains(HasSubstr(
+                        "DIFF: not proved that every key is the same, in both directions: the check had nothing to look at.")));
+  EXPECT_THAT(open,
+              Contains(HasSubstr("TREE: not proved that a mount shows the same entries, field by field: a lock was left.")));
   EXPECT_THAT(open, Contains(HasSubstr("some moment between 470738691311108103 (")));
   EXPECT_THAT(open, Not(Contains("No fault was injected.")));
 }

@@ -11,13 +11,14 @@ namespace kvjury::reports {
 /// Findings that a page shows in full of one drill; drills.jsonl holds all.
 inline constexpr int kFindingsInPageMax = 50;
 
-/// The outcome as its sign and word in its colour; the sign alone; the class of the style sheet that colours cells and sections.
+/// The outcome as its sign and word in its colour; the sign alone; the class of the style sheet that colours cells and
+/// sections.
 std::string OutcomeBadge(record::DrillOutcome outcome);
 std::string OutcomeSign(record::DrillOutcome outcome);
 std::string OutcomeCss(record::DrillOutcome outcome);
 
-/// Counts as tiles.
-std::string ScopeTiles(const record::Scope& scope);
+/// Counts as tiles: of what was compared, and of files whose bytes were compared.
+std::string ScopeTiles(const record::Scope& scope, uint64_t contents_compared, uint64_t regular_files);
 
 /// Tables, each empty when there is nothing to show.
 std::string ToolTable(const google::protobuf::RepeatedPtrField<record::DrillTool>& tools);
@@ -28,7 +29,15 @@ std::string InputTable(const record::DrillRecord& drill, const std::string& fold
 /// The timestamp or the window that the drill judges at, with its time.
 std::string CutText(const record::DrillRecord& drill);
 
-/// `position` counts from 1 and gives the section its id, "drill-N". `run_folder` is where the run's files stand, as commands name it.
-std::string DrillSection(const record::DrillRecord& drill, size_t position, const std::string& run_folder);
+struct SectionPlace {
+  /// Counted from 1; gives the section its id, "drill-N".
+  size_t position = 1;
+  /// Where the run's files stand, as commands name it.
+  std::string run_folder = {};
+  /// One of many: what is the same shows no more than its why until it is asked.
+  bool fold_same = false;
+};
+
+std::string DrillSection(const record::DrillRecord& drill, const SectionPlace& place);
 
 }  // namespace kvjury::reports

@@ -10,7 +10,8 @@ constexpr int64_t kBeganMs = 1'795'725'565'000;
 constexpr uint64_t kCutTs = (uint64_t{kBeganMs + 8'512} << 18) + 7;
 constexpr std::string_view kHostile = "<script>alert('x')</script>\"&\x1b[31m\xff\n\xe2\x80\xaegpj|`*\\x0a";
 
-void AddCommand(record::DrillRecord* drill, const std::string& phase, const std::string& line, int64_t took_ms, const std::string& last_line) {
+void AddCommand(record::DrillRecord* drill, const std::string& phase, const std::string& line, int64_t took_ms,
+                const std::string& last_line) {
   record::DrillCommand* command = drill->add_command();
   int64_t began_ms = kBeganMs;
   for (const record::DrillCommand& before : drill->command()) {
@@ -24,7 +25,8 @@ void AddCommand(record::DrillRecord* drill, const std::string& phase, const std:
   command->set_last_line(last_line);
 }
 
-void AddCheck(record::DrillRecord* drill, const std::string& code, uint64_t counted, const std::string& unit, uint64_t findings = 0) {
+void AddCheck(record::DrillRecord* drill, const std::string& code, uint64_t counted, const std::string& unit,
+              uint64_t findings = 0) {
   record::CheckResult* check = drill->add_check();
   check->set_check(code);
   check->set_counted(counted);
@@ -40,8 +42,8 @@ void AddInput(record::DrillRecord* drill, const std::string& what, const std::st
   input->set_sha256(ToHex(Sha256(file)));
 }
 
-record::Finding* AddFinding(record::DrillRecord* drill, const std::string& check, const std::string& kind, const std::string& path,
-                            const std::string& message) {
+record::Finding* AddFinding(record::DrillRecord* drill, const std::string& check, const std::string& kind,
+                            const std::string& path, const std::string& message) {
   record::Finding* finding = drill->add_finding();
   finding->set_check(check);
   finding->set_kind(kind);
@@ -64,8 +66,10 @@ record::DrillRecord SameDrill(const std::string& recipe, const std::string& faul
   drill.set_why("942 entries and 1,475 keys are the same in both directions; the mounts of source and target walk the same.");
   drill.set_legal_because(fault.empty() ? "" : "A store may be restarted at any time; its regions elect new leaders.");
   drill.set_cut_ts(kCutTs);
-  AddCommand(&drill, "backup", "br backup txn --pd 127.0.0.1:21379 -s local:///tmp/drill/storage --log-file br.log", 6'420, "Txn backup success");
-  AddCommand(&drill, "restore", "br restore txn --pd 127.0.0.1:31379 -s local:///tmp/drill/storage", 4'130, "Txn restore success");
+  AddCommand(&drill, "backup", "br backup txn --pd 127.0.0.1:21379 -s local:///tmp/drill/storage --log-file br.log", 6'420,
+             "Txn backup success");
+  AddCommand(&drill, "restore", "br restore txn --pd 127.0.0.1:31379 -s local:///tmp/drill/storage", 4'130,
+             "Txn restore success");
   record::DrillTool* tool = drill.add_tool();
   tool->set_name("br");
   tool->set_path("/opt/tools/br");
@@ -110,7 +114,8 @@ record::DrillRecord SameDrill(const std::string& recipe, const std::string& faul
   return drill;
 }
 
-record::DrillRecord DrillWith(record::DrillOutcome outcome, const std::string& recipe, const std::string& fault, const std::string& why, uint32_t number) {
+record::DrillRecord DrillWith(record::DrillOutcome outcome, const std::string& recipe, const std::string& fault,
+                              const std::string& why, uint32_t number) {
   record::DrillRecord drill = SameDrill(recipe, fault, number);
   drill.set_outcome(outcome);
   drill.set_why(why);
@@ -132,15 +137,18 @@ record::DrillRecord DrillWith(record::DrillOutcome outcome, const std::string& r
 }
 
 record::DrillRecord FalseSuccessDrill() {
-  record::DrillRecord drill = DrillWith(record::DRILL_FALSE_SUCCESS, "br-txn", "newer-deletions-on-target",
-                                        "br said \"Txn restore success\", and 3 of 942 entries are missing: the target holds deletions newer than the cut, "
-                                        "and what is restored below them stays invisible.");
-  drill.set_legal_because("Restoring into the cluster that was backed up is what its manual describes; files deleted since then left tombstones.");
+  record::DrillRecord drill = DrillWith(
+      record::DRILL_FALSE_SUCCESS, "br-txn", "newer-deletions-on-target",
+      "br said \"Txn restore success\", and 3 of 942 entries are missing: the target holds deletions newer than the cut, "
+      "and what is restored below them stays invisible.");
+  drill.set_legal_because(
+      "Restoring into the cluster that was backed up is what its manual describes; files deleted since then left tombstones.");
   drill.add_unproven("Contents of 3 files cannot be compared: they have no entry on the target.");
   drill.mutable_check(0)->set_findings(1);
   drill.mutable_check(1)->set_findings(4);
   for (const char* path : {"in/2026/a.bin", "in/2026/b\xffv.bin", "in/old"}) {
-    record::Finding* finding = AddFinding(&drill, "TREE", "missing-entry", path, "was there at the cut and is not in the restored volume");
+    record::Finding* finding =
+        AddFinding(&drill, "TREE", "missing-entry", path, "was there at the cut and is not in the restored volume");
     finding->set_inode(3'077);
     finding->set_written_by("w2/op41");
     finding->set_expected_ts(kCutTs - 5'000'000);
@@ -152,8 +160,12 @@ record::DrillRecord FalseSuccessDrill() {
   field->set_lost_at(record::LOST_AT_IMPORT);
   field->set_actual("1795725562000000000");
   field->set_actual_present(true);
-  record::Finding* key = AddFinding(&drill, "DIFF", "missing-key", "in/2026/a.bin", "D(3077,\"a.bin\") was visible at the cut and is not on the target");
-  key->set_key(std::string("vol\xfd" "A\x05\x0c\0\0\0\0\0\0Da.bin", 19));
+  record::Finding* key = AddFinding(&drill, "DIFF", "missing-key", "in/2026/a.bin",
+                                    "D(3077,\"a.bin\") was visible at the cut and is not on the target");
+  key->set_key(
+      std::string("vol\xfd"
+                  "A\x05\x0c\0\0\0\0\0\0Da.bin",
+                  19));
   key->set_key_text("vol: D(3077,\"a.bin\")");
   key->set_expected(std::string("\x01\0\0\0\0\0\0\x0c\x06", 9));
   key->set_expected_ts(kCutTs - 5'000'000);
@@ -201,18 +213,22 @@ record::DrillRecord HostileDrill() {
 
 std::vector<record::DrillRecord> ManyDrills() {
   std::vector<record::DrillRecord> drills = {SameDrill("br-txn"), SameDrill("br-txn", "store-dies"), FalseSuccessDrill()};
-  drills.push_back(DrillWith(record::DRILL_HONEST_FAILURE, "br-txn", "gc-passes-the-cut", "br ended with 1: \"GC safe point exceeded\"; the fault moved it there."));
+  drills.push_back(DrillWith(record::DRILL_HONEST_FAILURE, "br-txn", "gc-passes-the-cut",
+                             "br ended with 1: \"GC safe point exceeded\"; the fault moved it there."));
   drills.push_back(SameDrill("br-txn-s3"));
-  drills.push_back(DrillWith(record::DRILL_UNPROVEN, "br-txn-s3", "store-dies", "The cell's 240 s were over before the target had been walked."));
+  drills.push_back(DrillWith(record::DRILL_UNPROVEN, "br-txn-s3", "store-dies",
+                             "The cell's 240 s were over before the target had been walked."));
   drills.back().add_unproven("The target was walked up to /in/2026 only.");
   drills.push_back(DrillWith(record::DRILL_HANG, "br-txn-s3", "gc-passes-the-cut",
                              "br did not end within 180 s: it waits for store 2, which answers ServerIsBusy since 21:02:11."));
   const std::string torn = "/in/a.bin is in both directories: the dump read /in before a rename and /out after it.";
   for (uint32_t number = 1; number <= 5; ++number) {
-    drills.push_back(number % 2 == 1 ? DrillWith(record::DRILL_DIFFERENT, "juicefs-dump", "", torn, number) : SameDrill("juicefs-dump", "", number));
+    drills.push_back(number % 2 == 1 ? DrillWith(record::DRILL_DIFFERENT, "juicefs-dump", "", torn, number)
+                                     : SameDrill("juicefs-dump", "", number));
     drills.back().set_planted("juicefs documents that a dump under writes is no snapshot");
   }
-  drills.push_back(DrillWith(record::DRILL_SKIPPED, "tikv-br-raw", "", "no program tikv-br was found with --bin, KVJURY_TIKV_BR or in PATH"));
+  drills.push_back(DrillWith(record::DRILL_SKIPPED, "tikv-br-raw", "",
+                             "no program tikv-br was found with --bin, KVJURY_TIKV_BR or in PATH"));
   return drills;
 }
 

@@ -12,8 +12,8 @@ namespace kvjury::reports {
 record::DrillRecord SameDrill(const std::string& recipe, const std::string& fault = "", uint32_t number = 1);
 
 /// Of another outcome, with nothing more than its why.
-record::DrillRecord DrillWith(record::DrillOutcome outcome, const std::string& recipe, const std::string& fault, const std::string& why,
-                              uint32_t number = 1);
+record::DrillRecord DrillWith(record::DrillOutcome outcome, const std::string& recipe, const std::string& fault,
+                              const std::string& why, uint32_t number = 1);
 
 /// The tool said success, and three entries, a field and a key differ.
 record::DrillRecord FalseSuccessDrill();

@@ -22,7 +22,8 @@ constexpr Word kWords[] = {
     {record::DRILL_DIFFERENT, "different", ExitCode::kDifferent,
      "The restored volume is not the one that was backed up, and the tool had not said that all was well."},
     {record::DRILL_HANG, "hang", ExitCode::kDifferent, "The tool did not end within its time, and nothing moved any more."},
-    {record::DRILL_UNPROVEN, "unproven", ExitCode::kUnproven, "Neither same nor different could be shown; the reason is given."},
+    {record::DRILL_UNPROVEN, "unproven", ExitCode::kUnproven,
+     "Neither same nor different could be shown; the reason is given."},
     {record::DRILL_HONEST_FAILURE, "honest failure", ExitCode::kUnproven,
      "The tool ended with an error, and the drill knows the cause. There is no restored volume to trust."},
     {record::DRILL_NOTHING, "not checked", ExitCode::kNothingChecked, "Nothing was compared."},
@@ -68,7 +69,9 @@ std::string WhyOf(const record::DrillRecord& drill) {
   return drill.why().empty() ? "The drill gives no reason." : drill.why();
 }
 
-std::string TimestampText(uint64_t timestamp) { return fmt::format("{} ({})", timestamp, Utc(Timestamp(timestamp).physical_ms())); }
+std::string TimestampText(uint64_t timestamp) {
+  return fmt::format("{} ({})", timestamp, Utc(Timestamp(timestamp).physical_ms()));
+}
 
 std::string Grouped(uint64_t number) {
   const std::string digits = std::to_string(number);

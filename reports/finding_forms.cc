@@ -22,10 +22,10 @@ std::string FindingLine(const record::Finding& finding) {
 
 nlohmann::ordered_json FindingJson(const std::string& case_name, const record::Finding& finding) {
   nlohmann::ordered_json out = {{"case", CleanUtf8(case_name)},
-              {"check", finding.check()},
-              {"kind", finding.kind()},
-              {"message", CleanUtf8(finding.message())},
-              {"lost_at", LostAtName(finding.lost_at())}};
+                                {"check", finding.check()},
+                                {"kind", finding.kind()},
+                                {"message", CleanUtf8(finding.message())},
+                                {"lost_at", LostAtName(finding.lost_at())}};
   const auto text = [&](const char* name, const std::string& value) {
     if (!value.empty()) {
       out[name] = value;

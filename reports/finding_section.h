@@ -1,4 +1,5 @@
-// The differences of one drill on a page: the tree of their paths, then each with keys, values, timestamps and the layer of loss.
+// The differences of one drill on a page: the tree of their paths, then each with keys, values, timestamps and the layer of
+// loss.
 #pragma once
 
 #include <google/protobuf/repeated_field.h>

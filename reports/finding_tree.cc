@@ -94,20 +94,19 @@ class Printer {
     return fmt::format("<span class=\"sign\" aria-hidden=\"true\">{}</span>", DifferenceSign(difference));
   }
 
-  /// "missing", "differs: mode, size", each once, linked where the finding is shown.
+  /// "missing", "differs: mode, size", each once, with a link where the finding is shown.
   std::string About(const Node& node) const {
     std::vector<std::string> words;
+    std::string out;
     for (const int position : node.findings) {
       const record::Finding& finding = findings_[position];
       const std::string word = DifferenceWord(DifferenceOf(finding)) + (finding.field().empty() ? "" : ": " + finding.field());
-      const std::string text = position < linked_ ? fmt::format("<a href=\"#{}{}\">{}</a>", anchor_, position + 1, Html(word)) : Html(word);
-      if (words.size() < kChildrenMax && std::find(words.begin(), words.end(), text) == words.end()) {
-        words.push_back(text);
+      if (words.size() == kChildrenMax || std::find(words.begin(), words.end(), word) != words.end()) {
+        continue;
       }
-    }
-    std::string out;
-    for (const std::string& word : words) {
-      out += (out.empty() ? "" : ", ") + word;
+      words.push_back(word);
+      out += out.empty() ? "" : ", ";
+      out += position < linked_ ? fmt::format("<a href=\"#{}{}\">{}</a>", anchor_, position + 1, Html(word)) : Html(word);
     }
     return "<small>" + out + "</small>";
   }
@@ -135,7 +134,8 @@ std::string DifferenceWord(Difference difference) {
   return difference == Difference::kMissing ? "missing" : difference == Difference::kSurplus ? "surplus" : "differs";
 }
 
-std::string FindingTree(const google::protobuf::RepeatedPtrField<record::Finding>& findings, const std::string& anchor, int linked) {
+std::string FindingTree(const google::protobuf::RepeatedPtrField<record::Finding>& findings, const std::string& anchor,
+                        int linked) {
   Node root;
   for (int i = 0; i < findings.size(); ++i) {
     if (!findings[i].path().empty()) {

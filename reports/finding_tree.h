@@ -20,6 +20,7 @@ std::string DifferenceWord(Difference difference);
 
 /// Empty when no finding has a path. Large folders and large trees are cut with a count of what is left out; the first
 /// `linked` findings are linked as `anchor` followed by their position.
-std::string FindingTree(const google::protobuf::RepeatedPtrField<record::Finding>& findings, const std::string& anchor, int linked);
+std::string FindingTree(const google::protobuf::RepeatedPtrField<record::Finding>& findings, const std::string& anchor,
+                        int linked);
 
 }  // namespace kvjury::reports

@@ -1,8 +1,8 @@
 // Pieces of a page that stands alone: one file, no script, nothing from elsewhere, light and dark, on screen and on paper.
 //
 // Everything that comes from a record goes through Html: markup is escaped, and bytes that nobody would see (controls, marks of
-// direction, what is no UTF-8) are written as \xNN in a box of their own, so that a name that holds "\x0a" as four letters looks
-// different. The page's policy forbids to load or run anything, should an escape ever be missing.
+// direction, what is no UTF-8) are written as \xNN in a box of their own, so that a name that holds "\x0a" as four letters
+// looks different. The page's policy forbids to load or run anything, should an escape ever be missing.
 #pragma once
 
 #include <string>

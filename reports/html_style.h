@@ -16,7 +16,8 @@ inline constexpr std::string_view kStyle = R"css(
   --open:#f2c766; --open-b:#382a08; --loud:#ffb184; --loud-b:#3c2112; --none:#9ba6b1; --none-b:#242b32; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
-body { margin:0; background:var(--page); color:var(--ink); font:16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+body { margin:0; background:var(--page); color:var(--ink);
+  font:16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 main { max-width:68rem; margin:0 auto; padding:2rem 1.25rem 4rem; }
 h1 { font-size:1.55rem; line-height:1.25; margin:.4rem 0 0; font-weight:650; text-wrap:balance; }
 h2 { font-size:1.2rem; margin:2.6rem 0 .7rem; font-weight:650; }
@@ -31,19 +32,22 @@ code, pre, .bytes { font-family:ui-monospace, SFMono-Regular, Menlo, Consolas, "
 .bytes, code { overflow-wrap:anywhere; unicode-bidi:isolate; }
 .hid { color:var(--loud); background:var(--loud-b); border-radius:3px; padding:0 .12em; font-size:.9em; }
 .eyebrow { color:var(--mute); font-size:.9rem; margin:0; }
-.verdict { border-top:.45rem solid var(--c); background:var(--card); border-radius:.6rem; padding:1.4rem 1.6rem 1.5rem; box-shadow:0 1px 3px rgb(0 0 0 / .09); }
+.verdict { border-top:.45rem solid var(--c); background:var(--card); border-radius:.6rem; padding:1.4rem 1.6rem 1.5rem;
+  box-shadow:0 1px 3px rgb(0 0 0 / .09); }
 .verdict .badge { font-size:1.05rem; padding:.2rem .75rem; }
 .verdict .lead { font-size:1.05rem; max-width:52rem; }
 .same { --c:var(--same); --b:var(--same-b); } .different, .false-success { --c:var(--bad); --b:var(--bad-b); }
 .hang { --c:var(--hang); --b:var(--hang-b); } .unproven { --c:var(--open); --b:var(--open-b); }
 .honest-failure { --c:var(--loud); --b:var(--loud-b); } .skipped, .not-checked, .nothing { --c:var(--none); --b:var(--none-b); }
-.badge { display:inline-flex; gap:.4em; align-items:baseline; color:var(--c); background:var(--b); border:1px solid currentColor; border-radius:.4rem;
+.badge { display:inline-flex; gap:.4em; align-items:baseline; color:var(--c); background:var(--b); border:1px solid currentColor;
+  border-radius:.4rem;
   padding:.05rem .5rem; font-weight:650; font-size:.92rem; white-space:nowrap; }
 .badge.false-success { color:var(--card); background:var(--c); border-color:var(--c); }
 .facts { display:grid; grid-template-columns:max-content 1fr; gap:.25rem 1.2rem; margin:1rem 0 0; font-size:.94rem; }
 .facts dt { color:var(--mute); } .facts dd { margin:0; min-width:0; overflow-wrap:anywhere; }
-.tiles { display:grid; grid-template-columns:repeat(auto-fill, minmax(8rem, 1fr)); gap:.6rem; padding:0; margin:0; list-style:none; }
-.tiles li { background:var(--card); border:1px solid var(--line); border-radius:.5rem; padding:.55rem .8rem; color:var(--mute); font-size:.86rem; line-height:1.35; }
+.tiles { display:grid; grid-template-columns:repeat(auto-fill, minmax(7.2rem, 1fr)); gap:.6rem; padding:0; margin:0; list-style:none; }
+.tiles li { background:var(--card); border:1px solid var(--line); border-radius:.5rem; padding:.55rem .8rem; color:var(--mute);
+  font-size:.86rem; line-height:1.35; }
 .tiles b { display:block; color:var(--ink); font-size:1.25rem; font-variant-numeric:tabular-nums; font-weight:650; }
 .tiles .zero b { color:var(--mute); font-weight:400; }
 .scroll { overflow-x:auto; background:var(--card); border:1px solid var(--line); border-radius:.5rem; }
@@ -56,39 +60,57 @@ tbody th { font-weight:600; }
 .matrix td { border-left:1px solid var(--line); background:var(--b, transparent); min-width:5.4rem; line-height:1.3; }
 .matrix td a { color:var(--c); font-weight:600; }
 .matrix td.false-success { box-shadow:inset 0 0 0 2px var(--c); }
-.matrix thead th { border-left:1px solid var(--line); overflow-wrap:anywhere; min-width:5.4rem; }
+.matrix thead th { border-left:1px solid var(--line); overflow-wrap:break-word; min-width:5.4rem; max-width:12rem; }
 .matrix tbody th { position:sticky; left:0; background:var(--card); min-width:8rem; max-width:13rem; overflow-wrap:anywhere; }
 .matrix thead th:first-child { position:sticky; left:0; border-left:0; }
 .matrix small { display:block; } .matrix .runs a { font-weight:400; margin-right:.35em; white-space:nowrap; }
-.planted { display:inline-block; border:1px dashed var(--mute); color:var(--mute); border-radius:.35rem; padding:0 .4em; font-size:.8rem; font-weight:500; }
+.tally { display:flex; flex-wrap:wrap; gap:.5rem 1.1rem; margin:.2rem 0 .9rem; }
+.planted { display:inline-block; border:1px dashed var(--mute); color:var(--mute); border-radius:.35rem; padding:0 .4em;
+  font-size:.8rem; font-weight:500; }
 .why-list { padding-left:1.2rem; } .why-list li { margin:.4rem 0; }
-.drill { background:var(--card); border:1px solid var(--line); border-left:.4rem solid var(--c); border-radius:.5rem; padding:1rem 1.3rem 1.1rem; margin:0 0 1rem; scroll-margin-top:1rem; }
+.drill { background:var(--card); border:1px solid var(--line); border-left:.4rem solid var(--c); border-radius:.5rem;
+  padding:1rem 1.3rem 1.1rem; margin:0 0 1rem; scroll-margin-top:1rem; }
 .drill:target { box-shadow:0 0 0 3px var(--link); }
 .drill .number { color:var(--mute); font-weight:400; font-size:.9rem; margin-left:auto; }
 .drill .why { font-size:1.03rem; max-width:56rem; }
+.scroll + .scroll { margin-top:.7rem; }
 .drill .scroll { border-radius:.4rem; }
 .note { border-left:3px solid var(--line); padding:.1rem 0 .1rem .8rem; margin:.7rem 0; font-size:.94rem; max-width:56rem; }
 details { margin:.6rem 0 0; border-top:1px solid var(--line); padding-top:.5rem; }
 summary { cursor:pointer; font-weight:600; font-size:.95rem; } summary small { font-weight:400; }
 details > :nth-child(2) { margin-top:.6rem; }
-.bar { min-width:8rem; width:30%; } .bar span { display:block; height:.7rem; min-width:3px; background:var(--mute); border-radius:2px; margin-top:.4rem; }
+.bar { min-width:8rem; width:30%; } .bar span { display:block; height:.7rem; min-width:3px; background:var(--mute);
+  border-radius:2px; margin-top:.4rem; }
 .bar .ended { background:repeating-linear-gradient(135deg, var(--bad) 0 4px, transparent 4px 7px); }
-.tree, .tree ul { list-style:none; margin:0; padding-left:1.15rem; border-left:1px solid var(--line); } .tree { padding-left:0; border-left:0; }
-.tree li { padding:.06rem 0 .06rem .3rem; font-size:.92rem; } .tree .sign { font-weight:700; color:var(--bad); font-family:ui-monospace, Menlo, Consolas, monospace; }
+.tree, .tree ul { list-style:none; margin:0; padding-left:1.15rem; border-left:1px solid var(--line); } .tree { padding-left:0;
+  border-left:0; }
+.tree li { padding:.06rem 0 .06rem .3rem; font-size:.92rem; } .tree .sign { font-weight:700; color:var(--bad);
+  font-family:ui-monospace, Menlo, Consolas, monospace; }
 .finding { border:1px solid var(--line); border-radius:.4rem; padding:.7rem .9rem; margin:.7rem 0; break-inside:avoid; }
 .finding h5 { margin:0; font-size:.93rem; font-weight:600; } .finding .facts { margin-top:.5rem; font-size:.88rem; }
-.chain { list-style:none; display:inline-flex; flex-wrap:wrap; gap:.1rem .35rem; padding:0; margin:0; } .chain li::after { content:" \2192"; color:var(--mute); } .chain li:last-child::after { content:""; }
+.chain { list-style:none; display:inline-flex; flex-wrap:wrap; gap:.1rem .35rem; padding:0; margin:0; } .chain li::after {
+  content:" \2192"; color:var(--mute); } .chain li:last-child::after { content:""; }
 .chain .lost { color:var(--bad); font-weight:650; } .chain .after { color:var(--mute); }
-.command { background:var(--soft); border:1px solid var(--line); border-radius:.4rem; padding:.55rem .8rem; margin:.3rem 0; white-space:pre-wrap; overflow-wrap:anywhere; user-select:all; -webkit-user-select:all; }
-.sign-here { display:grid; grid-template-columns:2fr 1fr 2fr; gap:1.5rem; margin:3rem 0 0; } .sign-here div { border-top:1px solid var(--ink); padding-top:.3rem; color:var(--mute); font-size:.85rem; }
-.sheet { background:var(--card); border-radius:.6rem; padding:2rem 2.2rem; box-shadow:0 1px 3px rgb(0 0 0 / .09); border-top:.45rem solid var(--c); } .sheet h2 { margin:1.6rem 0 .5rem; font-size:1.05rem; } .sheet ul { margin:.3rem 0; padding-left:1.2rem; font-size:.92rem; }
+.command { background:var(--soft); border:1px solid var(--line); border-radius:.4rem; padding:.55rem .8rem; margin:.3rem 0;
+  white-space:pre-wrap; overflow-wrap:anywhere; user-select:all; -webkit-user-select:all; }
+.sign-here { display:grid; grid-template-columns:2fr 1fr 2fr; gap:1.5rem; margin:3rem 0 0; } .sign-here div {
+  border-top:1px solid var(--ink); padding-top:.3rem; color:var(--mute); font-size:.85rem; }
+.sheet { background:var(--card); border-radius:.6rem; padding:2rem 2.2rem; box-shadow:0 1px 3px rgb(0 0 0 / .09);
+  border-top:.45rem solid var(--c); } .sheet h2 { margin:1.6rem 0 .5rem; font-size:1.05rem; } .sheet ul:not(.tiles) { margin:.3rem 0;
+  padding-left:1.2rem; font-size:.92rem; }
 footer { margin-top:3rem; color:var(--mute); font-size:.86rem; }
 .unseen { position:absolute; width:1px; height:1px; overflow:hidden; clip-path:inset(50%); white-space:nowrap; }
-@media (max-width: 34rem) { main { padding:1rem .8rem 3rem; } h1 { font-size:1.35rem; } .verdict { padding:1.1rem 1.1rem 1.2rem; } .drill { padding:.8rem .9rem; } .sheet { padding:1.2rem 1.1rem; }
-  .facts { grid-template-columns:1fr; gap:0; } .facts dd { margin-bottom:.45rem; } .tiles { grid-template-columns:1fr 1fr; } .drill .number { margin-left:0; } .sign-here { grid-template-columns:1fr; gap:2.4rem; } }
-@media print { @page { margin:14mm; } body { background:none; font-size:10.5pt; } main { padding:0; max-width:none; } .verdict, .sheet { box-shadow:none; border:1px solid var(--line); border-top:.45rem solid var(--c); }
-  .sheet { padding:.6rem 1.2rem 1rem; } .sheet h2 { margin:1rem 0 .3rem; } .badge, .matrix td, .verdict, .drill, .sheet, .bar span { print-color-adjust:exact; -webkit-print-color-adjust:exact; } h2, h3, h4, summary { break-after:avoid; } tr, .finding, .tiles li { break-inside:avoid; }
-  .scroll { overflow:visible; } .matrix th, .matrix td { min-width:0; padding:.3rem; font-size:8pt; position:static; } details::details-content { content-visibility:visible; display:block; height:auto; } a { color:inherit; } }
+@media (max-width: 34rem) { main { padding:1rem .8rem 3rem; } h1 { font-size:1.35rem; } .verdict { padding:1.1rem 1.1rem 1.2rem; }
+  .drill { padding:.8rem .9rem; } .sheet { padding:1.2rem 1.1rem; }
+  .facts { grid-template-columns:1fr; gap:0; } .facts dd { margin-bottom:.45rem; } .tiles { grid-template-columns:1fr 1fr; }
+  .drill .number { margin-left:0; } .sign-here { grid-template-columns:1fr; gap:2.4rem; } }
+@media print { @page { margin:14mm; } body { background:none; font-size:10.5pt; } main { padding:0; max-width:none; }
+  .verdict, .sheet { box-shadow:none; border:1px solid var(--line); border-top:.45rem solid var(--c); }
+  .sheet { padding:.6rem 1.2rem 1rem; } .sheet h2 { margin:1rem 0 .3rem; } .badge, .matrix td, .verdict, .drill, .sheet, .bar span {
+  print-color-adjust:exact; -webkit-print-color-adjust:exact; } h2, h3, h4, summary { break-after:avoid; } tr, .finding, .tiles li {
+  break-inside:avoid; }
+  .scroll { overflow:visible; } .matrix th, .matrix td { min-width:0; padding:.3rem; font-size:8pt; position:static; }
+  details::details-content { content-visibility:visible; display:block; height:auto; } a { color:inherit; } }
 )css";
 
 }  // namespace kvjury::reports

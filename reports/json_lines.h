@@ -33,8 +33,7 @@ struct RecordLines {
 template <class Record>
 Result<RecordLines<Record>> ParseRecordLines(const std::string& file_name, std::string_view text, const std::string& what) {
   RecordLines<Record> out;
-  ASSIGN_OR_RETURN(out.last_line_cut,
-                   ParseJsonLines(file_name, text, what, [&out] { return &out.records.emplace_back(); }));
+  ASSIGN_OR_RETURN(out.last_line_cut, ParseJsonLines(file_name, text, what, [&out] { return &out.records.emplace_back(); }));
   return out;
 }
 

@@ -41,7 +41,8 @@ std::string JunitXml(std::string_view suite, const std::vector<JunitCase>& cases
   const auto count = [&](Kind kind) {
     return std::count_if(cases.begin(), cases.end(), [&](const JunitCase& one) { return one.kind == kind; });
   };
-  std::string counts = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\"", cases.size(), count(Kind::kFailure), count(Kind::kError));
+  std::string counts =
+      fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\"", cases.size(), count(Kind::kFailure), count(Kind::kError));
   if (count(Kind::kSkipped) > 0) {
     counts += fmt::format(" skipped=\"{}\"", count(Kind::kSkipped));
   }

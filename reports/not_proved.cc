@@ -42,10 +42,10 @@ std::vector<std::string> NotProved(const record::DrillRecord& drill) {
   for (const Check& check : kChecks) {
     const auto made = std::find_if(drill.check().begin(), drill.check().end(),
                                    [&](const record::CheckResult& result) { return result.check() == check.code; });
-    const std::string why = made == drill.check().end()      ? "the check was not made"
-                            : !made->unproven().empty()      ? made->unproven()
-                            : made->counted() == 0           ? "the check had nothing to look at"
-                                                             : "";
+    const std::string why = made == drill.check().end() ? "the check was not made"
+                            : !made->unproven().empty() ? made->unproven()
+                            : made->counted() == 0      ? "the check had nothing to look at"
+                                                        : "";
     if (!why.empty()) {
       add(fmt::format("{}: not proved {}: {}.", check.code, check.proves, why.substr(0, why.find_last_not_of('.') + 1)));
     }
@@ -56,8 +56,8 @@ std::vector<std::string> NotProved(const record::DrillRecord& drill) {
   if (drill.contents_compared() == 0) {
     add("The bytes inside the files were not compared: the verdict is about metadata.");
   } else if (drill.contents_compared() < drill.regular_files()) {
-    add(fmt::format("The bytes of {} of {} files were not compared.", Grouped(drill.regular_files() - drill.contents_compared()),
-                    Grouped(drill.regular_files())));
+    add(fmt::format("The bytes of {} of {} files were not compared.",
+                    Grouped(drill.regular_files() - drill.contents_compared()), Grouped(drill.regular_files())));
   }
   if (drill.window_start_ts() != 0 || drill.window_end_ts() != 0) {
     add(fmt::format("The tool names no timestamp: the volume is that of some moment between {} and {}.",
