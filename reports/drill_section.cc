@@ -83,11 +83,15 @@ std::string CommandTable(const record::DrillRecord& drill, const std::string& fo
   return Table("Commands", {"phase", "command", "exit code", "#took", "when"}, rows);
 }
 
+/// More than any disk does, and less than what a number holds.
+constexpr double kRateMax = 1e18;
+
 std::string RateTable(const record::DrillRecord& drill) {
   std::string rows;
   for (const record::DrillRate& rate : drill.rate()) {
     const uint64_t took_ms = static_cast<uint64_t>(std::max<int64_t>(rate.took_ms(), 1));
-    const auto seen = static_cast<uint64_t>(static_cast<double>(rate.bytes()) * 1000 / static_cast<double>(took_ms));
+    const double bytes_per_s = static_cast<double>(rate.bytes()) * 1000 / static_cast<double>(took_ms);
+    const auto seen = static_cast<uint64_t>(std::min(bytes_per_s, kRateMax));
     const uint64_t limit = rate.limit_bytes_per_s();
     const std::string against =
         limit == 0 ? "none asked for" : Size(limit) + " a second" + (seen > limit ? ": <b>exceeded</b>" : ": kept");
