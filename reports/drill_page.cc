@@ -16,6 +16,8 @@ namespace kvjury::reports {
 namespace {
 
 constexpr size_t kRunLinksMax = 12;
+/// A matrix with more columns may be wider than the text.
+constexpr size_t kFaultsInTextWidth = 7;
 
 record::DrillOutcome WorstOf(const std::vector<record::DrillRecord>& drills) {
   record::DrillOutcome worst = drills.empty() ? record::DRILL_NOTHING : record::DRILL_SAME;
@@ -122,10 +124,12 @@ std::string Matrix(const std::vector<record::DrillRecord>& drills) {
   if (matrix.rows().empty()) {
     return "";
   }
-  std::string out =
-      "<h2 id=\"matrix\">Tool and fault</h2>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"matrix\" tabindex=\"0\">\n"
-      "<table class=\"matrix\"><caption class=\"unseen\">Outcome of each recipe under each fault; every cell leads to its drill</caption>\n"
-      "<thead><tr><th scope=\"col\">recipe</th>";
+  std::string out = fmt::format(
+      "<h2 id=\"matrix\">Tool and fault</h2>\n"
+      "<div class=\"scroll{}\" role=\"region\" aria-labelledby=\"matrix\" tabindex=\"0\">\n<table class=\"matrix\">"
+      "<caption class=\"unseen\">Outcome of each recipe under each fault; every cell leads to its drill</caption>\n"
+      "<thead><tr><th scope=\"col\">recipe</th>",
+      matrix.faults().size() > kFaultsInTextWidth ? " wide" : "");
   for (const std::string& fault : matrix.faults()) {
     out += "<th scope=\"col\">" + Html(fault) + "</th>";
   }

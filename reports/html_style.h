@@ -56,13 +56,15 @@ th, td { text-align:left; vertical-align:top; padding:.42rem .7rem; border-botto
 tbody tr:last-child > * { border-bottom:0; }
 thead th { color:var(--mute); font-weight:600; vertical-align:bottom; background:var(--soft); }
 tbody th { font-weight:600; }
+.scroll td, tbody th { min-width:6.5rem; } td.num { min-width:4.5rem; }
 .num { text-align:right; white-space:nowrap; }
-.matrix td { border-left:1px solid var(--line); background:var(--b, transparent); min-width:5.4rem; line-height:1.3; }
+.matrix td { border-left:1px solid var(--line); background:var(--b, transparent); min-width:4.8rem; padding:.42rem .5rem; line-height:1.3; }
 .matrix td a { color:var(--c); font-weight:600; }
 .matrix td.false-success { box-shadow:inset 0 0 0 2px var(--c); }
-.matrix thead th { border-left:1px solid var(--line); overflow-wrap:break-word; min-width:5.4rem; max-width:12rem; }
+.matrix thead th { border-left:1px solid var(--line); overflow-wrap:break-word; min-width:4.8rem; padding:.42rem .5rem; max-width:12rem; }
 .matrix tbody th { position:sticky; left:0; background:var(--card); min-width:8rem; max-width:13rem; overflow-wrap:anywhere; }
 .matrix thead th:first-child { position:sticky; left:0; border-left:0; }
+.wide { margin-inline:calc(-1 * max(0px, (min(100vw - 4rem, 86rem) - 100%) / 2)); }
 .matrix small { display:block; } .matrix .runs a { font-weight:400; margin-right:.35em; white-space:nowrap; }
 .tally { display:flex; flex-wrap:wrap; gap:.5rem 1.1rem; margin:.2rem 0 .9rem; }
 .planted { display:inline-block; border:1px dashed var(--mute); color:var(--mute); border-radius:.35rem; padding:0 .4em;
@@ -104,13 +106,18 @@ footer { margin-top:3rem; color:var(--mute); font-size:.86rem; }
   .drill { padding:.8rem .9rem; } .sheet { padding:1.2rem 1.1rem; }
   .facts { grid-template-columns:1fr; gap:0; } .facts dd { margin-bottom:.45rem; } .tiles { grid-template-columns:1fr 1fr; }
   .drill .number { margin-left:0; } .sign-here { grid-template-columns:1fr; gap:2.4rem; } }
-@media print { @page { margin:14mm; } body { background:none; font-size:10.5pt; } main { padding:0; max-width:none; }
+@media print { @page { margin:12mm; } body { background:none; font-size:10.5pt; } main { padding:0; max-width:none; }
   .verdict, .sheet { box-shadow:none; border:1px solid var(--line); border-top:.45rem solid var(--c); }
-  .sheet { padding:.6rem 1.2rem 1rem; } .sheet h2 { margin:1rem 0 .3rem; } .badge, .matrix td, .verdict, .drill, .sheet, .bar span {
+  .sheet { padding:.5rem 1.2rem .6rem; font-size:9pt; line-height:1.35; } .sheet h1 { font-size:1.3rem; } 
+  .sheet .facts { gap:.05rem 1rem; margin-top:.4rem; font-size:9pt; } .sheet ul:not(.tiles) { font-size:9pt; }
+  .sheet th, .sheet td { padding:.2rem .5rem; font-size:8pt; } .sheet .tiles { grid-template-columns:repeat(8, 1fr); gap:.3rem; }
+  .sheet .tiles li { padding:.25rem .4rem; font-size:7.5pt; } .sheet .tiles b { font-size:1rem; } .sheet .sign-here { margin-top:2.4rem; }
+  .sheet h2 { margin:.7rem 0 .2rem; } .badge, .matrix td, .verdict, .drill, .sheet, .bar span {
   print-color-adjust:exact; -webkit-print-color-adjust:exact; } h2, h3, h4, summary { break-after:avoid; } tr, .finding, .tiles li {
   break-inside:avoid; }
-  .scroll { overflow:visible; } .matrix th, .matrix td { min-width:0; padding:.3rem; font-size:8pt; position:static; }
-  details::details-content { content-visibility:visible; display:block; height:auto; } a { color:inherit; } }
+  .scroll { overflow:visible; } .wide { margin-inline:0; } .scroll td, tbody th { min-width:0; }
+  .matrix th, .matrix td { min-width:0; padding:.3rem; font-size:8pt; position:static; }
+  a { color:inherit; } }
 )css";
 
 }  // namespace kvjury::reports
