@@ -56,7 +56,7 @@ th, td { text-align:left; vertical-align:top; padding:.42rem .7rem; border-botto
 tbody tr:last-child > * { border-bottom:0; }
 thead th { color:var(--mute); font-weight:600; vertical-align:bottom; background:var(--soft); }
 tbody th { font-weight:600; }
-.scroll td, tbody th { min-width:6.5rem; } td.num { min-width:4.5rem; }
+.scroll td, tbody th { min-width:4.5rem; } .scroll td:has(code), .scroll td:has(.bytes) { min-width:13rem; }
 .num { text-align:right; white-space:nowrap; }
 .matrix td { border-left:1px solid var(--line); background:var(--b, transparent); min-width:4.8rem; padding:.42rem .5rem; line-height:1.3; }
 .matrix td a { color:var(--c); font-weight:600; }
@@ -115,7 +115,7 @@ footer { margin-top:3rem; color:var(--mute); font-size:.86rem; }
   .sheet h2 { margin:.7rem 0 .2rem; } .badge, .matrix td, .verdict, .drill, .sheet, .bar span {
   print-color-adjust:exact; -webkit-print-color-adjust:exact; } h2, h3, h4, summary { break-after:avoid; } tr, .finding, .tiles li {
   break-inside:avoid; }
-  .scroll { overflow:visible; } .wide { margin-inline:0; } .scroll td, tbody th { min-width:0; }
+  .scroll { overflow:visible; } .wide { margin-inline:0; } .scroll td, .scroll td:has(.bytes), tbody th { min-width:0; }
   .matrix th, .matrix td { min-width:0; padding:.3rem; font-size:8pt; position:static; }
   a { color:inherit; } }
 )css";
