@@ -11,6 +11,7 @@
 // "store-N" of the world's log, with the cluster's prefix; time comes from fixed costs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +30,7 @@
 #include "fakes/tikv/engine.h"
 #include "fakes/tikv/latches.h"
 #include "fakes/tikv/lock_waits.h"
+#include "fakes/tikv/mvcc_reader.h"
 #include "fakes/tikv/raft.h"
 #include "fakes/tikv/region.h"
 #include "fakes/tikv/sst_file.h"
@@ -255,6 +257,8 @@ class Cluster : private RaftHost, private pd::Placement {
 
   /// Puts committed pairs (ascending user keys) into the engine as a transaction that started at commit_ts - 1.
   void LoadPairs(const std::vector<std::pair<Bytes, Bytes>>& pairs, Timestamp commit_ts);
+  /// The same for versions with timestamps of their own (ascending keys, one version a key).
+  void LoadVersions(const std::vector<UserVersion>& versions);
   /// Every pair of user keys visible at `ts` in [start, end) by committed records alone, GC notwithstanding: locks are not
   /// looked at, nothing is resolved. An empty `end` is unbounded.
   [[nodiscard]] std::vector<std::pair<Bytes, Bytes>> OracleRead(std::string_view start, std::string_view end,
@@ -293,6 +297,7 @@ class Cluster : private RaftHost, private pd::Placement {
   void MakeRegions();
   void RestoreRegions(const SavedCluster& saved);
   void LoadData();
+  void Load(size_t count, Timestamp newest, const std::function<UserVersion(size_t)>& version_at);
   /// Hands everything about the cluster over to the durable state.
   void SaveCluster();
   void SavePd();

@@ -86,21 +86,37 @@ size_t Cluster::LockCount() const {
 
 void Cluster::LoadPairs(const std::vector<std::pair<Bytes, Bytes>>& pairs, Timestamp commit_ts) {
   CHECK_GT(commit_ts.value(), 1U);
-  const Timestamp start_ts = commit_ts.Previous();
+  Load(pairs.size(), commit_ts, [&](size_t i) {
+    return UserVersion{pairs[i].first, pairs[i].second, commit_ts.Previous(), commit_ts};
+  });
+}
+
+void Cluster::LoadVersions(const std::vector<UserVersion>& versions) {
+  Timestamp newest;
+  for (const UserVersion& version : versions) {
+    newest = std::max(newest, version.commit_ts);
+  }
+  Load(versions.size(), newest, [&](size_t i) { return versions[i]; });
+}
+
+void Cluster::Load(size_t count, Timestamp newest, const std::function<UserVersion(size_t)>& version_at) {
   WriteBatch batch;
-  const Bytes* former = nullptr;
-  for (const auto& [key, value] : pairs) {
-    CHECK(former == nullptr || *former < key) << "pairs must ascend";
-    former = &key;
+  Bytes former;
+  for (size_t i = 0; i < count; ++i) {
+    UserVersion version = version_at(i);
+    CHECK(i == 0 || former < version.key) << "keys must ascend";
+    CHECK(version.start_ts.valid());
+    CHECK_LT(version.start_ts, version.commit_ts);
     WriteRecord write;
     write.type = WriteType::kPut;
-    write.start_ts = start_ts;
-    if (value.size() <= kShortValueBytesMax) {
-      write.short_value = value;
+    write.start_ts = version.start_ts;
+    if (version.value.size() <= kShortValueBytesMax) {
+      write.short_value = std::move(version.value);
     } else {
-      batch.Put(ColumnFamily::kDefault, EncodeVersionedKey(key, start_ts), value);
+      batch.Put(ColumnFamily::kDefault, EncodeVersionedKey(version.key, version.start_ts), std::move(version.value));
     }
-    batch.Put(ColumnFamily::kWrite, EncodeVersionedKey(key, commit_ts), write.Encode());
+    batch.Put(ColumnFamily::kWrite, EncodeVersionedKey(version.key, version.commit_ts), write.Encode());
+    former = std::move(version.key);
     if (batch.operations.size() >= kLoadBatchPairs) {
       ApplyBatch(std::exchange(batch, {}));
     }
@@ -108,14 +124,14 @@ void Cluster::LoadPairs(const std::vector<std::pair<Bytes, Bytes>>& pairs, Times
   if (!batch.empty()) {
     ApplyBatch(std::move(batch));
   }
-  world_->log().Add(component_, "load", pairs.size(), commit_ts.value());
+  world_->log().Add(component_, "load", count, newest.value());
 }
 
 std::vector<std::pair<Bytes, Bytes>> Cluster::OracleRead(std::string_view start, std::string_view end,
                                                          Timestamp ts) const {
   std::vector<std::pair<Bytes, Bytes>> pairs;
   const Snapshot snapshot = engine_.Latest().IncludingCollected();
-  for (UserPair& pair : ReadRangeAt(snapshot, EncodeBoundary(start), EncodeBoundary(end), ts, 0)) {
+  for (UserVersion& pair : ReadRangeAt(snapshot, EncodeBoundary(start), EncodeBoundary(end), ts, 0)) {
     pairs.emplace_back(std::move(pair.key), std::move(pair.value));
   }
   return pairs;

@@ -166,22 +166,32 @@ std::optional<LastChange> LastChangeAfter(const std::optional<CommittedWrite>& n
   return change;
 }
 
-std::vector<UserPair> ReadRangeAt(const Snapshot& snapshot, std::string_view lower, std::string_view upper, Timestamp ts,
-                                  size_t limit) {
-  std::vector<UserPair> pairs;
+void VisitRangeAt(const Snapshot& snapshot, std::string_view lower, std::string_view upper, Timestamp ts,
+                  const std::function<bool(Bytes user_key, VersionedValue found)>& visit) {
   const MvccReader reader(snapshot);
   Iterator at = snapshot.Scan(ColumnFamily::kWrite, lower, upper);
-  while (at.Valid() && (limit == 0 || pairs.size() < limit)) {
+  while (at.Valid()) {
     const Bytes key(KeyOfVersion(at.key()));
     std::optional<VersionedValue> found = reader.ReadAt(key, ts);
     if (found.has_value()) {
       Result<Bytes> user_key = DecodeKey(key);
       CHECK(user_key.has_value()) << "a key that is not memcomparable: " << ToHex(key);
-      pairs.push_back(UserPair{std::move(user_key).value(), std::move(found->value)});
+      if (!visit(std::move(user_key).value(), *std::move(found))) {
+        return;
+      }
     }
     at.Seek(NextKey(VersionKey(key, Timestamp(0))));
   }
-  return pairs;
+}
+
+std::vector<UserVersion> ReadRangeAt(const Snapshot& snapshot, std::string_view lower, std::string_view upper, Timestamp ts,
+                                     size_t limit) {
+  std::vector<UserVersion> versions;
+  VisitRangeAt(snapshot, lower, upper, ts, [&versions, limit](Bytes key, VersionedValue found) {
+    versions.push_back({std::move(key), std::move(found.value), found.start_ts, found.commit_ts});
+    return limit == 0 || versions.size() < limit;
+  });
+  return versions;
 }
 
 }  // namespace kvjury::tikv

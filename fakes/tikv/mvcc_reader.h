@@ -5,6 +5,7 @@
 // them first. Source: TiKV 8.5, storage/mvcc/reader.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -106,14 +107,21 @@ class MvccReader {
   Snapshot snapshot_;
 };
 
-/// The truth without locks: every key of [lower, upper) that is visible at `ts`, ascending by key. `snapshot`
-/// may be one IncludingCollected. Keys are decoded user keys. `limit` zero: no limit.
-struct UserPair {
+/// One committed version of a user key. Timestamps are invalid where they are not known.
+struct UserVersion {
   Bytes key;
   Bytes value;
+  Timestamp start_ts;
+  Timestamp commit_ts;
+  friend bool operator==(const UserVersion&, const UserVersion&) = default;
 };
-std::vector<UserPair> ReadRangeAt(const Snapshot& snapshot, std::string_view lower, std::string_view upper, Timestamp ts,
-                                  size_t limit);
+/// The truth without locks: every key of [lower, upper) that is visible at `ts`, ascending by key. `snapshot`
+/// may be one IncludingCollected. Keys are decoded user keys. `limit` zero: no limit.
+std::vector<UserVersion> ReadRangeAt(const Snapshot& snapshot, std::string_view lower, std::string_view upper, Timestamp ts,
+                                     size_t limit);
+/// The same one by one, also where the value is missing, until `visit` returns false.
+void VisitRangeAt(const Snapshot& snapshot, std::string_view lower, std::string_view upper, Timestamp ts,
+                  const std::function<bool(Bytes user_key, VersionedValue found)>& visit);
 
 /// What a new Lock or pessimistic lock on top of `newest` (nothing: the key has no records) knows about the
 /// last change.

@@ -10,14 +10,6 @@ namespace kvjury::explore {
 
 namespace {
 
-// The position behind every version of `key`.
-Bytes BehindVersionsOf(std::string_view key) {
-  Bytes behind(key);
-  behind.append(8, '\xFF');
-  behind.push_back('\0');
-  return behind;
-}
-
 void AddRecordFinding(judge::TargetRecords* records, const std::string& kind, const std::string& text, const Bytes& key,
                       Timestamp ts) {
   record::Finding finding;
@@ -85,19 +77,9 @@ void CheckDefaultRecords(const tikv::Snapshot& snapshot, judge::TargetRecords* r
 
 judge::Pairs ReadTruth(tikv::Cluster* cluster, Timestamp ts) {
   judge::Pairs truth;
-  const tikv::Snapshot snapshot = cluster->engine().Latest().IncludingCollected();
-  const tikv::MvccReader reader(snapshot);
-  tikv::Iterator at = snapshot.Scan(tikv::ColumnFamily::kWrite, {}, {});
-  while (at.Valid()) {
-    const Bytes key(tikv::KeyOfVersion(at.key()));
-    std::optional<tikv::VersionedValue> visible = reader.ReadAt(key, ts);
-    if (visible.has_value()) {
-      Result<Bytes> user_key = DecodeKey(key);
-      CHECK(user_key.ok()) << ToHex(key);
-      truth.emplace_hint(truth.end(), *std::move(user_key),
-                         judge::Version{std::move(visible->value), visible->start_ts, visible->commit_ts});
-    }
-    at.Seek(BehindVersionsOf(key));
+  for (tikv::UserVersion& version : tikv::ReadRangeAt(cluster->engine().Latest().IncludingCollected(), {}, {}, ts, 0)) {
+    truth.emplace_hint(truth.end(), std::move(version.key),
+                       judge::Version{std::move(version.value), version.start_ts, version.commit_ts});
   }
   return truth;
 }
