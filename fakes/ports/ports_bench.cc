@@ -23,11 +23,11 @@ constexpr size_t kValueBytes = 200;
 
 class OneStore {
  public:
-  explicit OneStore(std::vector<std::pair<Bytes, Bytes>> pairs = {}) {
+  explicit OneStore(std::vector<tikv::UserVersion> versions = {}) {
     ServeOptions options;
     options.pd_port = 0;
     options.stores = 1;
-    options.pairs = std::move(pairs);
+    options.versions = std::move(versions);
     Result<std::unique_ptr<ServedCluster>> started = ServedCluster::Start(std::move(options));
     CHECK(started.ok()) << started.status().ToString();
     served_ = *std::move(started);
@@ -107,20 +107,20 @@ void BM_OnePhaseWrite(benchmark::State& state) {
 }
 BENCHMARK(BM_OnePhaseWrite)->Threads(1)->Threads(16)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
-std::vector<std::pair<Bytes, Bytes>> Pairs(size_t count) {
-  std::vector<std::pair<Bytes, Bytes>> pairs;
-  pairs.reserve(count);
+std::vector<tikv::UserVersion> Versions(size_t count) {
+  std::vector<tikv::UserVersion> versions;
+  versions.reserve(count);
   char key[32];
   for (size_t i = 0; i < count; ++i) {
     std::snprintf(key, sizeof(key), "key-%016zu", i);
-    pairs.emplace_back(key, Bytes(100, 'v'));
+    versions.push_back({key, Bytes(100, 'v'), {}, {}});
   }
-  return pairs;
+  return versions;
 }
 
 // What a client waits for a timestamp while the store backs 200,000 keys up, again and again. `p99_us` is the figure.
 void BM_TimestampDuringBackup(benchmark::State& state) {
-  OneStore cluster(Pairs(200'000));
+  OneStore cluster(Versions(200'000));
   const std::string folder = std::filesystem::temp_directory_path() / ("kvjury-bench-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   std::atomic<bool> stop{false};
@@ -182,14 +182,14 @@ BENCHMARK(BM_StartAndStop)->UseRealTime()->Unit(benchmark::kMillisecond);
 // Heap bytes of a cluster that holds a million keys of twenty bytes with values of a hundred.
 void BM_MillionKeys(benchmark::State& state) {
   for (auto _ : state) {
-    std::vector<std::pair<Bytes, Bytes>> pairs = Pairs(1'000'000);
+    std::vector<tikv::UserVersion> versions = Versions(1'000'000);
     const size_t before = mallinfo2().uordblks;
     {
-      const OneStore cluster(std::move(pairs));
-      // The pairs were handed over; what is held now is the cluster's, and what the pairs took is free again.
+      const OneStore cluster(std::move(versions));
+      // The versions were handed over; what is held now is the cluster's, and what they took is free again.
       state.counters["bytes_per_key"] = static_cast<double>(mallinfo2().uordblks) / 1'000'000;
     }
-    state.counters["pairs_bytes_per_key"] = static_cast<double>(before) / 1'000'000;
+    state.counters["versions_bytes_per_key"] = static_cast<double>(before) / 1'000'000;
   }
 }
 BENCHMARK(BM_MillionKeys)->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);

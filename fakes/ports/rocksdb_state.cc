@@ -75,19 +75,23 @@ Status CheckFolder(const std::string& folder) {
   return Status::Ok();
 }
 
-Result<std::unique_ptr<Marker>> OpenMarker(const std::string& folder) {
+Result<std::unique_ptr<Marker>> OpenMarker(const std::string& folder, bool read_only) {
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  const std::string path = folder + "/" + kMarkerName;
+  if (!read_only) {
+    std::filesystem::create_directories(folder, error);
+  } else if (!std::filesystem::exists(path, error)) {
+    return Status::Environment("the folder " + folder + " holds no cluster's state");
+  }
   if (error) {
     return Status::Environment("cannot make the folder " + folder + ": " + error.message());
   }
-  const std::string path = folder + "/" + kMarkerName;
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const int file = ::open(path.c_str(), read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) {
     return Status::Environment("cannot open " + path + ": " + SystemError());
   }
   auto marker = std::make_unique<Marker>(file);
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+  if (::flock(file, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
     return Status::Environment("the folder " + folder + " is in use by another process");
   }
   char text[256];
@@ -97,7 +101,7 @@ Result<std::unique_ptr<Marker>> OpenMarker(const std::string& folder) {
   }
   const std::string_view found(text, static_cast<size_t>(length));
   // A process that was killed right after it had made the file left it empty.
-  if (found.empty() && !std::filesystem::exists(folder + "/" + kDatabaseName, error)) {
+  if (!read_only && found.empty() && !std::filesystem::exists(folder + "/" + kDatabaseName, error)) {
     if (::pwrite(file, kMarker, sizeof(kMarker) - 1, 0) != static_cast<ssize_t>(sizeof(kMarker) - 1)) {
       return Status::Environment("cannot write " + path + ": " + SystemError());
     }
@@ -179,10 +183,10 @@ RocksDbState::~RocksDbState() {
 Result<std::unique_ptr<RocksDbState>> RocksDbState::Open(const std::string& folder, Options options) {
   RETURN_IF_ERROR(CheckFolder(folder));
   auto database = std::make_unique<Database>();
-  ASSIGN_OR_RETURN(database->marker, OpenMarker(folder));
+  ASSIGN_OR_RETURN(database->marker, OpenMarker(folder, options.read_only));
   rocksdb::DBOptions db_options;
-  db_options.create_if_missing = true;
-  db_options.create_missing_column_families = true;
+  db_options.create_if_missing = !options.read_only;
+  db_options.create_missing_column_families = !options.read_only;
   // A record that the end of the process cut off was never acknowledged; anything else that is wrong is damage.
   db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db_options.max_total_wal_size = kLogBytesMax;
@@ -200,8 +204,9 @@ Result<std::unique_ptr<RocksDbState>> RocksDbState::Open(const std::string& fold
   }
   families.emplace_back(kMetaFamily, family_options);
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(db_options, folder + "/" + kDatabaseName, families, &database->data, &db);
+  const std::string path = folder + "/" + kDatabaseName;
+  const rocksdb::Status opened = options.read_only ? rocksdb::DB::OpenForReadOnly(db_options, path, families, &database->data, &db)
+                                                   : rocksdb::DB::Open(db_options, path, families, &database->data, &db);
   if (!opened.ok()) {
     return Status::Environment("cannot open the state in " + folder + ": " + opened.ToString());
   }
@@ -245,6 +250,7 @@ Status RocksDbState::LoadData(const std::function<void(tikv::ColumnFamily cf, st
 }
 
 void RocksDbState::Write(const tikv::WriteBatch& data, const std::vector<tikv::MetaChange>& meta) {
+  CHECK(!options_.read_only);
   {
     std::unique_lock lock(mutex_);
     kept_something_.wait(lock, [this]() { return Failed() || database_->pending.GetDataSize() < kPendingBytesMax; });

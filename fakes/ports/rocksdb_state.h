@@ -28,12 +28,15 @@ class RocksDbState : public tikv::DurableState {
   struct Options {
     /// What is kept is on the disk, not only handed to the operating system.
     bool sync = true;
+    /// The folder must hold a state, nobody may write there meanwhile, and nothing in it is changed. Write is not for it.
+    bool read_only = false;
     /// Told what went wrong with a write, once, from the writer's thread. Nothing is kept from then on. Null: a failed CHECK.
     std::function<void(const Status&)> on_failure;
   };
 
   /// Opens the folder, or makes it: one that does not exist or is empty. Errors: kEnvironment, in one sentence, for a folder
-  /// that is in use, holds something else, or cannot be read; kUnsupported for another format; nothing was changed there then.
+  /// that is in use, holds something else (`read_only`: or nothing), or cannot be read; kUnsupported for another format; nothing was
+  /// changed there then.
   static Result<std::unique_ptr<RocksDbState>> Open(const std::string& folder, Options options);
   RocksDbState(const RocksDbState&) = delete;
   RocksDbState& operator=(const RocksDbState&) = delete;

@@ -43,17 +43,36 @@ sim::FabricOptions NoLatency() {
   return options;
 }
 
-// Keys at which the pairs, or without any the bytes that keys may begin with, fall into `regions` parts.
-std::vector<Bytes> EvenCuts(const std::vector<std::pair<Bytes, Bytes>>& pairs, uint32_t regions) {
+// Keys at which the versions, or without any the bytes that keys may begin with, fall into `regions` parts.
+std::vector<Bytes> EvenCuts(const std::vector<tikv::UserVersion>& versions, uint32_t regions) {
   std::vector<Bytes> cuts;
   for (uint32_t i = 1; i < regions; ++i) {
-    if (pairs.empty()) {
+    if (versions.empty()) {
       cuts.emplace_back(1, static_cast<char>(256 * i / regions));
     } else {
-      cuts.push_back(pairs[pairs.size() * i / regions].first);
+      cuts.push_back(versions[versions.size() * i / regions].key);
     }
   }
   return cuts;
+}
+
+// The clock begins above all that was given out where the versions are from.
+int64_t ClockStartMs(const ServeOptions& options) {
+  Timestamp newest = options.at;
+  for (const tikv::UserVersion& version : options.versions) {
+    newest = std::max(newest, version.commit_ts);
+  }
+  return std::max(WallClockMs() - options.faults.trigger().target_clock_lag_ms(), newest.physical_ms() + 1);
+}
+
+// Versions without timestamps get those of one transaction.
+void DateVersions(Timestamp commit_ts, std::vector<tikv::UserVersion>* versions) {
+  for (tikv::UserVersion& version : *versions) {
+    if (!version.commit_ts.valid()) {
+      version.start_ts = commit_ts.Previous();
+      version.commit_ts = commit_ts;
+    }
+  }
 }
 
 }  // namespace
@@ -213,7 +232,7 @@ class ServedCluster::Impl {
       live_.KeepIn(kept_.state.get());
     }
     const auto kept = static_cast<uint32_t>(kept_.saved.stores.size());
-    if (kept > 0 && !options_.pairs.empty()) {
+    if (kept > 0 && !options_.versions.empty()) {
       return Status::InvalidArgument("the folder " + options_.data + " holds a cluster already; a volume is for a new one");
     }
     if (kept > 0 && options_.stores > 0 && options_.stores != kept) {
@@ -279,7 +298,7 @@ class ServedCluster::Impl {
     options.keep_collected = false;
     options.stores = options_.stores;
     options.pd_members = options_.pd_members;
-    options.clock_start_ms = WallClockMs() - options_.faults.trigger().target_clock_lag_ms();
+    options.clock_start_ms = ClockStartMs(options_);
     options.storages = &storages_;
     options.sst_codec = tikv::SstCodec::kRocksDb;
     options.instant = true;
@@ -294,12 +313,15 @@ class ServedCluster::Impl {
     if (!cluster_->loaded().ok()) {
       return Status::DataLoss("the state in " + options_.data + " cannot be used: " + cluster_->loaded().message());
     }
-    if (!options_.pairs.empty()) {
-      cluster_->LoadPairs(options_.pairs, Timestamp::Compose(options.clock_start_ms - kLoadedBeforeMs, 0));
+    if (!options_.versions.empty()) {
+      const Timestamp before = Timestamp::Compose(options.clock_start_ms - kLoadedBeforeMs, 0);
+      DateVersions(options_.at.valid() ? options_.at : before, &options_.versions);
+      cluster_->LoadVersions(options_.versions);
     }
-    for (const Bytes& cut : EvenCuts(options_.pairs, kept_.is_new() ? options_.regions : 0)) {
+    for (const Bytes& cut : EvenCuts(options_.versions, kept_.is_new() ? options_.regions : 0)) {
       static_cast<void>(cluster_->SplitAt(cut));  // false where two cuts fall on one key
     }
+    options_.versions = {};
     if (kept_.is_new() && options_.faults.trigger().empty_key_region()) {
       CHECK(cluster_->SplitAt(""));
     }

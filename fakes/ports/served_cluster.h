@@ -13,7 +13,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "fakes/base/bytes.h"
@@ -44,9 +43,12 @@ struct ServeOptions {
   std::function<void(const std::string&)> on_warning;
   /// At least so many; 0: those of a fresh cluster, five.
   uint32_t regions = 0;
-  /// What the cluster holds from the start: ascending user keys.
-  std::vector<std::pair<Bytes, Bytes>> pairs;
-  /// Not empty: no client may change data; each is told this sentence.
+  /// What the cluster holds from the start: ascending user keys, one version each. A version without timestamps was written at `at`,
+  /// or without that a second before the start.
+  std::vector<tikv::UserVersion> versions;
+  /// What the versions are the state at, if they are of some time; none is younger. PD's clock begins above it and them.
+  Timestamp at;
+  /// Not empty: no client may change data; each is told this sentence. With `at` the cluster is frozen there.
   std::string read_only;
   /// Faults, delays, what is drawn of them, and of the trigger: a region that ends at the encoded empty key, a clock behind the wall
   /// clock. The rest of the case does not count.
@@ -72,7 +74,7 @@ std::string ControlPathIn(const std::string& folder);
 
 class ServedCluster {
  public:
-  /// Errors: kEnvironment for ports, certificates (both named) and gRPC; kInvalidArgument for a host, a bug's name, and for stores or pairs that
+  /// Errors: kEnvironment for ports, certificates (both named) and gRPC; kInvalidArgument for a host, a bug's name, and for stores or versions that
   /// a folder with a cluster cannot take; those of OpenServedState. Nothing listens any more after an error.
   static Result<std::unique_ptr<ServedCluster>> Start(ServeOptions options);
   ServedCluster(const ServedCluster&) = delete;

@@ -302,9 +302,46 @@ TEST_F(ServedClusterTest, AFaultOfACaseStrikesAnOutsideCall) {
   EXPECT_TRUE(store_->Call(tikv::kKvGet, GetLatest("k"), &read).ok());
 }
 
+TEST_F(ServedClusterTest, FrozenVersionsKeepTheirTimestampsAndTheClockIsAboveThem) {
+  ServeOptions options;
+  // A source whose clock was far ahead of this machine's.
+  const uint64_t hour_ahead = (client_->Now() >> 18 << 18) + (uint64_t{3'600'000} << 18);
+  options.at = Timestamp(hour_ahead + 10);
+  options.versions = {{"k", "as it was", Timestamp(400), Timestamp(500)}, {"l", "without a time", {}, {}},
+                      {"m", "late", Timestamp(hour_ahead), Timestamp(hour_ahead + 7)}};
+  options.read_only = "it stays as it was";
+  Start(std::move(options));
+  EXPECT_GT(client_->Now(), hour_ahead + 10);
+  EXPECT_EQ(client_->Get("k").value, "as it was");
+  EXPECT_EQ(client_->Get("k", 500).value, "as it was");
+  EXPECT_EQ(client_->Get("k", 499).value, std::nullopt) << "before its commit";
+  EXPECT_EQ(client_->Get("l", hour_ahead + 10).value, "without a time");
+  EXPECT_EQ(client_->Get("l", hour_ahead + 9).value, std::nullopt);
+  kvrpcpb::MvccGetByKeyRequest request;
+  *request.mutable_context() = client_->Find("m").context;
+  request.set_key("m");
+  kvrpcpb::MvccGetByKeyResponse records;
+  ASSERT_TRUE(store_->Call(tikv::kMvccGetByKey, request, &records).ok());
+  EXPECT_EQ(records.info().writes(0).start_ts(), hour_ahead);
+  EXPECT_EQ(records.info().writes(0).commit_ts(), hour_ahead + 7);
+  // A client that asks what became of a transaction is answered, and that changes nothing.
+  kvrpcpb::CheckTxnStatusRequest check;
+  *check.mutable_context() = client_->Find("k").context;
+  check.set_primary_key("k");
+  check.set_lock_ts(450);
+  check.set_rollback_if_not_exist(true);
+  kvrpcpb::CheckTxnStatusResponse status;
+  ASSERT_TRUE(store_->Call(tikv::kKvCheckTxnStatus, check, &status).ok());
+  EXPECT_EQ(status.action(), kvrpcpb::LockNotExistRollback) << status.ShortDebugString();
+  check.set_lock_ts(400);
+  ASSERT_TRUE(store_->Call(tikv::kKvCheckTxnStatus, check, &status).ok());
+  EXPECT_EQ(status.commit_version(), 500U);
+  EXPECT_EQ(client_->Get("k").value, "as it was");
+}
+
 TEST_F(ServedClusterTest, ReadOnlyEveryCallThatWouldChangeDataIsRefusedWithTheSentence) {
   ServeOptions options;
-  options.pairs = {{"k", "as it was"}};
+  options.versions = {{"k", "as it was"}};
   options.read_only = "it stays as it was";
   Start(std::move(options));
   kvrpcpb::PrewriteResponse written;

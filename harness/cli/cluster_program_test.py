@@ -1,4 +1,4 @@
-"""The verbs that reach a cluster over its ports, as a user runs them, against `kvjury serve`: drift, and view tikv://.
+"""The verbs that reach a cluster over its ports, as a user runs them, against `kvjury serve`: drift, view tikv:// and serve --at.
 Usage: cluster_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
 """
 
@@ -9,8 +9,9 @@ import sys
 import tempfile
 import unittest
 
-from program_test import ROOT, Run, Volume
+from program_test import Backup, PROGRAM, ROOT, Run, Volume
 from serve_program_test import ServedTest
+from served_process import ServedProcess
 
 
 class Drift(ServedTest):
@@ -84,7 +85,7 @@ class ViewOfACluster(ServedTest):
         self.assertEqual(self.Good("view", f"tikv://{copy.pd}/vol"), self.Good("view", keys))
         self.Refused(6, ['no volume "other"'], "view", f"tikv://{served.pd}/other")
         self.Refused(6, ['no volume "vol"'], "view", f"tikv://{served.pd}/vol@100")
-        self.Refused(2, ["future"], "view", f"tikv://{served.pd}/vol@18000000000000000000")
+        self.Refused(3, ["future"], "view", f"tikv://{served.pd}/vol@18000000000000000000")
         self.Refused(2, ["timestamp of PD"], "view", f"tikv://{served.pd}/vol@yesterday")
         self.Refused(6, ["127.0.0.1:1"], "view", "tikv://127.0.0.1:1/vol")
         self.Refused(6, ["/nonexistent.pem"], "view", f"tikv://{served.pd}/vol?ca=/nonexistent.pem")
@@ -106,6 +107,81 @@ class ViewOfACluster(ServedTest):
         # The client's certificate is for no host at all.
         elsewhere = self.Start("--volume", keys, "--cert", f"{folder}/a/client.pem", "--key", f"{folder}/a/client-key.pem")
         self.Refused(6, [elsewhere.pd], "view", f"tikv://{elsewhere.pd}/vol?ca={folder}/a/ca.pem")
+
+
+class ServeAt(ServedTest):
+    """`serve --at`: what a source held at a timestamp, from each kind of source."""
+    KEYS = "kv://" + Volume("rich", "kv.tsv.gz")
+
+    def Frozen(self, *arguments):
+        served = self.Start(*arguments)
+        self.assertIn("read-only, as it was at " + served.addresses["at"], served.Said())
+        return served
+
+    def Pd(self, served):
+        return json.loads(self.Good("poke", served.addresses["control"], "state"))["pd"]
+
+    def test_a_running_cluster(self):
+        source = self.Start("--volume", self.KEYS, "--regions", "5")
+        address = f"tikv://{source.pd}/vol"
+        then = self.Pd(source)["last_timestamp"]
+        frozen = self.Frozen("--at", then, "--volume", address, "--regions", "3")
+        self.assertEqual(frozen.addresses["at"], then)
+        self.assertEqual(self.Good("view", "--keys", f"tikv://{frozen.pd}/vol"), self.Good("view", "--keys", self.KEYS))
+        self.assertGreater(int(self.Pd(frozen)["last_timestamp"]), int(then))
+        # It is that moment for those, too, who copy it; versions have the timestamps that they have at the source.
+        again = self.Frozen("--at", "now", "--volume", f"tikv://{frozen.pd}")
+        self.assertEqual(self.Good("view", "--json", f"tikv://{again.pd}/vol@{then}"), self.Good("view", "--json", self.KEYS))
+        self.Refused(6, ['no volume "vol"'], "view", f"tikv://{again.pd}/vol@{int(then) - (10_000 << 18)}")
+        self.Refused(6, ['no volume "vol"'], "serve", "--pd-port", "0", "--at", "2020-01-01T00:00:00Z", "--volume", address)
+        self.Refused(3, ["future"], "serve", "--pd-port", "0", "--at", "2999-01-01T00:00:00Z", "--volume", address)
+        self.Refused(2, ["already"], "serve", "--pd-port", "0", "--at", then, "--volume", f"{address}@{then}")
+        self.Good("poke", source.addresses["control"], "state")
+        self.assertEqual(Run("poke", source.addresses["control"], "gc-now")[0], 0)
+        self.Refused(3, ["GC safe point"], "serve", "--pd-port", "0", "--at", then, "--volume", address)
+
+    def test_a_folder(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        data = os.path.join(folder, "data")
+        with ServedProcess(PROGRAM, "--data", data, "--volume", self.KEYS) as served:
+            then = self.Pd(served)["last_timestamp"]
+            self.Refused(6, ["in use"], "serve", "--pd-port", "0", "--at", then, "--data", data)
+        before = {name: os.stat(os.path.join(data, name)).st_mtime_ns for name in os.listdir(data)}
+        for at in (then, "now"):
+            frozen = self.Frozen("--at", at, "--data", data)
+            self.assertEqual(self.Good("view", "--keys", f"tikv://{frozen.pd}/vol"), self.Good("view", "--keys", self.KEYS))
+        self.assertEqual({name: os.stat(os.path.join(data, name)).st_mtime_ns for name in os.listdir(data)}, before)
+        self.Refused(3, ["future"], "serve", "--pd-port", "0", "--at", "2999-01-01T00:00:00Z", "--data", data)
+        self.Refused(6, ["holds no cluster"], "serve", "--pd-port", "0", "--at", "now", "--data", os.path.join(folder, "none"))
+        self.assertEqual(os.listdir(folder), ["data"])
+
+    def test_a_backup_at_its_own_time(self):
+        address = "br://" + Backup("quiet")
+        cut = json.loads(self.Good("view", "--summary", "--json", address))["cut"]["timestamp"]
+        for arguments in (("--read-only",), ("--at", cut), ("--at", "now")):
+            frozen = self.Frozen(*arguments, "--volume", address)
+            self.assertEqual(frozen.addresses["at"], cut)
+            self.assertEqual(self.Good("view", "--keys", f"tikv://{frozen.pd}"), self.Good("view", "--keys", address))
+        self.assertEqual(self.Good("view", "--keys", f"tikv://{frozen.pd}/@{cut}"), self.Good("view", "--keys", address))
+        for other in (int(cut) - 1, int(cut) + 1):
+            self.Refused(3, [cut], "serve", "--pd-port", "0", "--at", str(other), "--volume", address)
+
+    def test_a_list_of_keys(self):
+        at = "2026-01-01T00:00:00+00:00"
+        frozen = self.Frozen("--at", at, "--volume", self.KEYS)
+        self.assertEqual(int(frozen.addresses["at"]), 1767225600000 << 18)
+        self.assertEqual(self.Good("view", "--keys", f"tikv://{frozen.pd}/vol@{frozen.addresses['at']}"), self.Good("view", "--keys", self.KEYS))
+        self.Refused(6, ['no volume "vol"'], "view", f"tikv://{frozen.pd}/vol@{int(frozen.addresses['at']) - 1}")
+        self.Refused(3, ["future"], "serve", "--pd-port", "0", "--at", "2999-01-01T00:00:00Z", "--volume", self.KEYS)
+
+    def test_what_it_refuses(self):
+        serve = ("serve", "--pd-port", "0", "--at")
+        self.Refused(2, ["--volume or --data"], *serve, "now")
+        self.Refused(2, ["--volume or --data"], *serve, "now", "--volume", self.KEYS, "--data", "/tmp/nosuch")
+        self.Refused(2, ["juicefs load"], *serve, "now", "--volume", "dump://" + Volume("rich", "dump.json.gz"))
+        self.Refused(2, ["yesterday", "2026-11-26T20:00:00Z"], *serve, "yesterday", "--volume", self.KEYS)
+        self.Refused(2, ["yesterday"], *serve, "yesterday", "--data", "/tmp/nosuch")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include "harness/cli/progress.h"
-#include "harness/remote/read_cluster.h"
 
 namespace kvjury::cli {
 
-namespace {
-
-Result<backup::OpenedSource> OpenCluster(const backup::Address& address) {
+Result<remote::ReadResult> ReadRunningCluster(const backup::Address& address, bool with_timestamps) {
   remote::ReadRequest request;
+  request.with_timestamps = with_timestamps;
   request.members = address.members;
   request.tls = {address.ca, address.certificate, address.key};
   request.cut = address.cut;
@@ -22,9 +20,16 @@ Result<backup::OpenedSource> OpenCluster(const backup::Address& address) {
   if (!read.ok()) {
     return read.error().WithContext(address.text);
   }
-  Result<backup::OpenedSource> source = backup::SourceFromPairs(address, std::move(read->pairs));
+  return read;
+}
+
+namespace {
+
+Result<backup::OpenedSource> OpenCluster(const backup::Address& address) {
+  ASSIGN_OR_RETURN(remote::ReadResult read, ReadRunningCluster(address, false));
+  Result<backup::OpenedSource> source = backup::SourceFromPairs(address, read.TakePairs());
   if (source.ok()) {
-    source->cut = read->cut;
+    source->cut = read.cut;
   }
   return source;
 }

@@ -6,6 +6,7 @@
 
 #include "harness/backup/address.h"
 #include "harness/cli/verb.h"
+#include "harness/remote/read_cluster.h"
 #include "harness/tools/mount_walk.h"
 
 namespace kvjury::cli {
@@ -23,6 +24,9 @@ struct OpenOptions {
 
 /// Errors: as backup::OpenAddress, remote::ReadCluster and tools::WalkMount.
 Result<backup::OpenedSource> OpenSource(const std::string& text, const OpenOptions& options = {});
+
+/// What the tikv:// address means: the whole cluster or one volume, with full keys. Errors: as remote::ReadCluster, naming the address.
+Result<remote::ReadResult> ReadRunningCluster(const backup::Address& address, bool with_timestamps);
 
 /// Errors: kDataLoss for a damaged backup, of which nothing is shown: it would look like the truth.
 Status CheckIntact(const backup::OpenedSource& source);

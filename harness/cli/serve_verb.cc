@@ -12,8 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fakes/ports/served_cluster.h"
-#include "harness/backup/address.h"
-#include "harness/cli/open_source.h"
+#include "harness/cli/served_content.h"
 #include "harness/cli/signals.h"
 #include "harness/cli/verb.h"
 #include "harness/explore/case_file.h"
@@ -42,6 +41,8 @@ class ServeVerb : public Verb {
     verb->add_flag("--read-only", read_only_, "Clients may not change data: what --volume held stays as it was, for juicefs mount --read-only")
         ->needs("--volume")
         ->excludes("--data");
+    verb->add_option("--at", at_, "What --volume, or the folder of --data, held at this timestamp of PD or time (2026-11-26T20:00:00Z, now), "
+                                  "in memory and read-only; the source is only read");
     verb->add_option("--ready-file", ready_file_, "Written, whole, once clients may connect: the addresses as JSON");
     verb->add_option("--cert", options_.tls.certificate, "TLS on all ports with this certificate (PEM)");
     verb->add_option("--key", options_.tls.key, "Its key (PEM)");
@@ -64,19 +65,9 @@ class ServeVerb : public Verb {
     if (options_.tls.certificate.empty() != options_.tls.key.empty() || (!options_.tls.ca.empty() && options_.tls.key.empty())) {
       return Fail(terminal, Status::InvalidArgument("--cert and --key belong together, and --ca needs both"));
     }
-    if (!volume_.empty()) {
-      const auto begun = std::chrono::steady_clock::now();
-      Result<std::vector<std::pair<Bytes, Bytes>>> pairs = PairsOfCluster(volume_);
-      if (!pairs.ok()) {
-        return Fail(terminal, pairs.error());
-      }
-      if (std::chrono::steady_clock::now() - begun > kWorthAWord) {
-        *terminal->err << fmt::format("kvjury serve: {} holds {} keys\n", volume_, pairs->size()) << std::flush;
-      }
-      options_.pairs = *std::move(pairs);
-    }
-    if (read_only_) {
-      options_.read_only = "this cluster is served read-only and shows " + volume_;
+    const Status taken = TakeContent(terminal);
+    if (!taken.ok()) {
+      return Fail(terminal, taken);
     }
     if (!faults_.empty()) {
       Result<record::Case> faults = explore::ReadCaseFile(faults_);
@@ -122,6 +113,34 @@ class ServeVerb : public Verb {
   }
 
  private:
+  /// What the cluster begins with, if it is given.
+  Status TakeContent(Terminal* terminal) {
+    if (!at_.empty() && volume_.empty() == options_.data.empty()) {
+      return Status::InvalidArgument("--at needs either --volume or --data: whose past is meant?");
+    }
+    if (at_.empty() && volume_.empty()) {
+      return Status::Ok();
+    }
+    const std::string source = volume_.empty() ? options_.data : volume_;
+    const auto begun = std::chrono::steady_clock::now();
+    ASSIGN_OR_RETURN(ServedContent content, volume_.empty() ? ReadContentOfFolder(source, at_) : ReadContent(volume_, at_));
+    if (std::chrono::steady_clock::now() - begun > kWorthAWord) {
+      *terminal->err << fmt::format("kvjury serve: {} holds {} keys\n", source, content.versions.size()) << std::flush;
+    }
+    for (const std::string& warning : content.warnings) {
+      Warn(terminal, warning);
+    }
+    options_.versions = std::move(content.versions);
+    options_.at = content.at;
+    if (read_only_ || !at_.empty()) {
+      options_.data.clear();
+      frozen_at_ = content.at;
+      options_.read_only = "this cluster is served read-only and shows " + source +
+                           (content.at.valid() ? " as it was at " + std::to_string(content.at.value()) : "");
+    }
+    return Status::Ok();
+  }
+
   void ChooseControlPath() {
     // A socket's path has little room.
     constexpr size_t kPathSizeMax = 100;
@@ -147,6 +166,10 @@ class ServeVerb : public Verb {
       words += fmt::format("  store {}: {}, status http://{}\n", store.id, store.address, store.status_address);
     }
     object["control"] = control_;
+    if (frozen_at_.valid()) {
+      object["at"] = std::to_string(frozen_at_.value());
+      words += fmt::format("  read-only, as it was at {}\n", frozen_at_.value());
+    }
     words += fmt::format("  control socket: {}\n", control_);
     words += fmt::format("  juicefs: tikv://{}/NAME; br: --pd {}; Ctrl-C ends it\n", served.pd_addresses().front(),
                          served.pd_addresses().front());
@@ -173,6 +196,8 @@ class ServeVerb : public Verb {
 
   ports::ServeOptions options_;
   std::string volume_;
+  std::string at_;
+  Timestamp frozen_at_;
   std::string faults_;
   std::string control_;
   std::string ready_file_;

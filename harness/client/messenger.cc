@@ -17,8 +17,9 @@ Messenger::Messenger(sim::Channel* channel, sim::Scheduler* scheduler, std::stri
 }
 
 bool Messenger::OnlyReads(std::string_view path) {
-  constexpr std::array kReads = {pd::kGetMembers.path, pd::kTso.path,     pd::kGetRegion.path, pd::kGetStore.path,
-                                 pd::kGetGcSafePoint.path, tikv::kKvGet.path, tikv::kKvBatchGet.path, tikv::kKvScan.path};
+  constexpr std::array kReads = {pd::kGetMembers.path, pd::kTso.path,         pd::kGetRegion.path,    pd::kGetStore.path,
+                                 pd::kGetGcSafePoint.path, tikv::kKvGet.path, tikv::kKvBatchGet.path, tikv::kKvScan.path,
+                                 tikv::kKvScanLock.path, tikv::kMvccGetByKey.path};
   return std::any_of(kReads.begin(), kReads.end(), [path](const char* known) { return path == known; });
 }
 

@@ -25,8 +25,9 @@ struct ClientOptions {
   /// How long a store, and PD, may take for one answer: client-go's ReadTimeoutShort and PD's default.
   Micros store_timeout_us = 30'000'000;
   Micros pd_timeout_us = 3'000'000;
-  /// Changes nothing in the cluster: only calls that read are sent (CHECK), and a read that meets a lock waits for its owner and
-  /// asks again, for `lock_wait_us` in all; then it ends with kUndetermined, naming the lock.
+  /// Changes nothing in the cluster: only calls that read are sent (CHECK), and a read that meets a lock finds out by reads what it
+  /// stands for (fate_reader.h); where that is undecided it waits for the owner and asks again, for `lock_wait_us` in all; then it
+  /// ends with kUndetermined, naming the lock.
   bool passive = false;
   Micros lock_wait_us = 20'000'000;
 };

@@ -9,6 +9,7 @@ namespace kvjury::client {
 namespace {
 
 constexpr size_t kBatchGetKeys = 5120;
+constexpr size_t kVersionsAtOnce = 64;
 
 }  // namespace
 
@@ -34,8 +35,19 @@ sim::Task<Status> Snapshot::ResolveLock(kvrpcpb::LockInfo lock, Backoffer* backo
   co_return co_await std::move(resolve);
 }
 
-sim::Task<Status> Snapshot::WaitForOwner(kvrpcpb::LockInfo lock, Backoffer* backoff) {
+sim::Task<Status> Snapshot::SettleByReads(kvrpcpb::LockInfo lock, Backoffer* backoff) {
   ++services_.messenger->counters().locks_met;
+  auto finding = fates_.Find(lock, backoff);
+  CO_ASSIGN_OR_RETURN(const FateReader::Fate fate, co_await std::move(finding));
+  if (fate == FateReader::Fate::kUndecided) {
+    auto waiting = WaitForOwner(std::move(lock), backoff);
+    co_return co_await std::move(waiting);
+  }
+  (fate == FateReader::Fate::kCommitted ? committed_locks_ : resolved_locks_).insert(lock.lock_version());
+  co_return Status::Ok();
+}
+
+sim::Task<Status> Snapshot::WaitForOwner(kvrpcpb::LockInfo lock, Backoffer* backoff) {
   const Micros left_us = services_.messenger->options().lock_wait_us - backoff->waited_us();
   const std::string words = "the key 0x" + ToHex(lock.key()) + " is locked by the transaction that began at " +
                             std::to_string(lock.lock_version()) + " (primary 0x" + ToHex(lock.primary_lock()) + ")";
@@ -49,8 +61,11 @@ sim::Task<Status> Snapshot::WaitForOwner(kvrpcpb::LockInfo lock, Backoffer* back
 sim::Task<Status> Snapshot::ResolveLocks(std::vector<kvrpcpb::LockInfo> locks, Backoffer* backoff) {
   CO_RETURN_IF_ERROR(backoff->CountTry("locks are met all the time"));
   if (services_.messenger->options().passive) {
-    auto waiting = WaitForOwner(std::move(locks.front()), backoff);
-    co_return co_await std::move(waiting);
+    for (kvrpcpb::LockInfo& lock : locks) {
+      auto settling = SettleByReads(std::move(lock), backoff);
+      CO_RETURN_IF_ERROR(co_await std::move(settling));
+    }
+    co_return Status::Ok();
   }
   ResolveOptions options;
   options.caller_start_ts = version_;
@@ -285,6 +300,34 @@ sim::Task<Result<Snapshot::Page>> Snapshot::ScanPage(Bytes start, Bytes end, uin
     }
     co_return page;
   }
+}
+
+sim::Task<void> Snapshot::ReadVersions(Snapshot* self, const std::vector<Bytes>* keys, size_t* next,
+                                       std::vector<FateReader::Version>* versions, Status* status, Backoffer backoff) {
+  while (status->ok() && *next < keys->size()) {
+    const size_t at = (*next)++;
+    auto reading = self->fates_.VersionOf((*keys)[at], &backoff);
+    Result<FateReader::Version> version = co_await std::move(reading);
+    if (!version.ok()) {
+      *status = version.error();
+      co_return;
+    }
+    (*versions)[at] = *version;
+  }
+}
+
+sim::Task<Result<std::vector<FateReader::Version>>> Snapshot::VersionsOf(std::vector<Bytes> keys) {
+  std::vector<FateReader::Version> versions(keys.size());
+  Status status;
+  size_t next = 0;
+  const Backoffer backoff(services_.messenger, labels_, kReadBudgetUs);
+  sim::Scope scope(services_.messenger->scheduler());
+  for (size_t i = 0; i < std::min(kVersionsAtOnce, keys.size()); ++i) {
+    scope.Spawn("versions " + std::to_string(i), ReadVersions(this, &keys, &next, &versions, &status, backoff.Fork()));
+  }
+  co_await scope.Join();
+  CO_RETURN_IF_ERROR(status);
+  co_return versions;
 }
 
 }  // namespace kvjury::client

@@ -31,7 +31,7 @@ class Reader {
     ReadResult result;
     result.cut = request_.cut.value_or(now);
     if (result.cut > now) {
-      co_return Status::InvalidArgument("the timestamp " + std::to_string(result.cut.value()) + " is in the cluster's future; it is " +
+      co_return Status::Undetermined("the timestamp " + std::to_string(result.cut.value()) + " is in the cluster's future; it is " +
                                         std::to_string(now.value()) + " now");
     }
     auto checking = CheckSafePoint(result.cut);
@@ -74,14 +74,33 @@ class Reader {
         co_return page.error().WithContext("the range " + RangeText(next, request_.end) + " could not be read at " +
                                            std::to_string(result->cut.value()));
       }
-      for (client::Pair& pair : page->pairs) {
-        result->pairs.insert_or_assign(std::move(pair.first), std::move(pair.second));
-      }
+      auto taking = Take(&snapshot, std::move(page->pairs), result);
+      CO_RETURN_IF_ERROR(co_await std::move(taking));
       if (page->done) {
         co_return Status::Ok();
       }
       next = page->next;
     }
+  }
+
+  sim::Task<Status> Take(client::Snapshot* snapshot, std::vector<client::Pair> pairs, ReadResult* result) {
+    std::vector<client::FateReader::Version> timestamps(pairs.size());
+    if (request_.with_timestamps) {
+      std::vector<Bytes> keys;
+      for (const client::Pair& pair : pairs) {
+        keys.push_back(pair.first);
+      }
+      auto asking = snapshot->VersionsOf(std::move(keys));
+      CO_ASSIGN_OR_RETURN(timestamps, co_await std::move(asking));
+    }
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      auto& [key, value] = pairs[i];
+      if (!result->versions.empty() && result->versions.back().key >= key) {
+        co_return Status::DataLoss("a store answered with the key 0x" + ToHex(key) + " behind 0x" + ToHex(result->versions.back().key));
+      }
+      result->versions.push_back({std::move(key), std::move(value), timestamps[i].start_ts, timestamps[i].commit_ts});
+    }
+    co_return Status::Ok();
   }
 
   const ReadRequest& request_;
@@ -98,6 +117,14 @@ sim::Task<Result<ReadResult>> FindAndRead(RemoteWorld* world, const ReadRequest*
 }
 
 }  // namespace
+
+std::map<Bytes, Bytes> ReadResult::TakePairs() {
+  std::map<Bytes, Bytes> pairs;
+  for (tikv::UserVersion& version : std::exchange(versions, {})) {
+    pairs.emplace_hint(pairs.end(), std::move(version.key), std::move(version.value));
+  }
+  return pairs;
+}
 
 Result<ReadResult> ReadCluster(const ReadRequest& request) {
   ASSIGN_OR_RETURN(const std::unique_ptr<RemoteWorld> world, RemoteWorld::Start(request.tls));

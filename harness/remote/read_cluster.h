@@ -1,8 +1,9 @@
 // Reads a key range of a running cluster at one timestamp, and changes nothing in it.
 //
-// Locks in the way are waited for, never resolved; one that stays makes the whole read kUndetermined, with its range. The GC safe
-// point of PD is looked at before and after the read: below it versions may be gone. Sent are only questions to PD (members,
-// timestamps, regions, stores, safe point) and KvScan, KvGet. A read raises the stores' max_ts in memory, as every reader's does.
+// What a lock in the way stands for is found out by reads (client/fate_reader.h), or it is waited for, never resolved; one that stays
+// undecided makes the whole read kUndetermined, with its range. The GC safe point of PD is looked at before and after the read: below
+// it versions may be gone. Sent are only questions to PD (members, timestamps, regions, stores, safe point) and KvScan, KvGet,
+// KvScanLock, MvccGetByKey. A read raises the stores' max_ts in memory, as every reader's does.
 // Not modelled: several readers at once.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "fakes/base/ids.h"
 #include "fakes/ports/tls.h"
 #include "fakes/sim/channel.h"
+#include "fakes/tikv/mvcc_reader.h"
 
 namespace kvjury::remote {
 
@@ -29,15 +31,21 @@ struct ReadRequest {
   std::optional<Timestamp> cut;
   /// For locks, in one region.
   Micros lock_wait_us = 20'000'000;
+  /// Also when each version began and was committed: one call more a key.
+  bool with_timestamps = false;
 };
 
 struct ReadResult {
   Timestamp cut;
-  std::map<Bytes, Bytes> pairs;
+  /// Ascending keys, one version each.
+  std::vector<tikv::UserVersion> versions;
+
+  /// Takes the versions.
+  [[nodiscard]] std::map<Bytes, Bytes> TakePairs();
 };
 
-/// Blocks. Errors: kUnavailable (PD or a store does not answer), kEnvironment (a PEM file), kInvalidArgument (a timestamp of the
-/// future), kUndetermined (a lock that stays, versions that may be gone), kRejected, kDataLoss.
+/// Blocks. Errors: kUnavailable (PD or a store does not answer), kEnvironment (a PEM file), kUndetermined (a timestamp of the future, a
+/// lock that stays, versions that may be gone), kRejected, kDataLoss.
 Result<ReadResult> ReadCluster(const ReadRequest& request);
 
 }  // namespace kvjury::remote

@@ -184,6 +184,8 @@ std::vector<std::pair<Bytes, Bytes>> SomePairs(size_t count) {
   return pairs;
 }
 
+std::map<Bytes, Bytes> PairsOf(Result<ReadResult> read) { return read->TakePairs(); }
+
 ReadRequest RequestOf(const ports::ServedCluster& served) {
   ReadRequest request;
   request.members = served.pd_addresses();
@@ -199,19 +201,19 @@ TEST(ReadCluster, BringsEveryPairOfEveryRegionOnceAndNothingElse) {
   }
   const Result<ReadResult> all = ReadCluster(RequestOf(*served));
   ASSERT_TRUE(all.ok()) << all.status();
-  EXPECT_EQ(all->pairs, (std::map<Bytes, Bytes>(pairs.begin(), pairs.end())));
+  EXPECT_EQ(PairsOf(all), (std::map<Bytes, Bytes>(pairs.begin(), pairs.end())));
 
   ReadRequest part = RequestOf(*served);
   part.start = pairs[4'999].first;
   part.end = pairs[5'001].first;
-  EXPECT_EQ(ReadCluster(part)->pairs.size(), 2U);
+  EXPECT_EQ(ReadCluster(part)->versions.size(), 2U);
   part.cut = Timestamp::Compose(all->cut.physical_ms() - 100'000, 0);
-  EXPECT_EQ(ReadCluster(part)->pairs.size(), 0U) << "before the pairs were there";
+  EXPECT_EQ(ReadCluster(part)->versions.size(), 0U) << "before the pairs were there";
   part.cut = Timestamp::Compose(all->cut.physical_ms() + 100'000, 0);
-  EXPECT_EQ(ReadCluster(part).status().code(), StatusCode::kInvalidArgument) << "in the future";
+  EXPECT_EQ(ReadCluster(part).status().code(), StatusCode::kUndetermined) << "in the future";
   part.members = {"127.0.0.1:1", served->pd_addresses().front()};
   part.cut.reset();
-  EXPECT_EQ(ReadCluster(part)->pairs.size(), 2U) << "one member is down";
+  EXPECT_EQ(ReadCluster(part)->versions.size(), 2U) << "one member is down";
 }
 
 TEST(ReadCluster, AboveTheSafePointOnly) {
@@ -226,37 +228,82 @@ TEST(ReadCluster, AboveTheSafePointOnly) {
   EXPECT_THAT(refused.message(), HasSubstr("GC safe point"));
 }
 
-// Leaves a lock of a transaction whose owner is gone, and says when it began.
-Timestamp LeaveLock(ports::ServedCluster* served, RemoteWorld* world, const Bytes& key) {
-  Timestamp start;
-  kvrpcpb::PrewriteRequest request;
-  sim::Address store;
+Timestamp Now(ports::ServedCluster* served) {
+  Timestamp now;
+  CHECK(served->live().Run([&]() { now = *served->cluster().pd().AllocateTimestamp(); }));
+  return now;
+}
+
+// Where a request about the key goes, in a cluster with one store.
+kvrpcpb::Context ContextOf(ports::ServedCluster* served, const Bytes& key) {
+  kvrpcpb::Context context;
   CHECK(served->live().Run([&]() {
-    tikv::Cluster& cluster = served->cluster();
-    const tikv::Region* region = cluster.regions().FindByKey(EncodeKey(key));
-    start = *cluster.pd().AllocateTimestamp();
-    request.mutable_context()->set_region_id(region->id.value());
-    request.mutable_context()->mutable_region_epoch()->set_conf_ver(region->conf_ver);
-    request.mutable_context()->mutable_region_epoch()->set_version(region->version);
-    *request.mutable_context()->mutable_peer() = ToProto(*region->PeerOn(cluster.store_ids().front()));
-    CHECK(cluster.TransferLeader(region->id, cluster.store_ids().front()) || true);
+    const tikv::Region* region = served->cluster().regions().FindByKey(EncodeKey(key));
+    context.set_region_id(region->id.value());
+    context.mutable_region_epoch()->set_conf_ver(region->conf_ver);
+    context.mutable_region_epoch()->set_version(region->version);
+    *context.mutable_peer() = ToProto(*region->PeerOn(served->cluster().store_ids().front()));
   }));
-  kvrpcpb::Mutation* mutation = request.add_mutations();
-  mutation->set_key(key);
-  mutation->set_value("of nobody");
-  request.set_primary_lock(key);
-  request.set_start_version(start.value());
-  request.set_lock_ttl(1);  // over at once: everybody else would resolve it
-  request.set_txn_size(1);
-  const auto answer = Ask(world, tikv::kKvPrewrite, served->stores().front().address, request);
-  CHECK(answer.ok() && answer->errors_size() == 0 && !answer->has_region_error()) << answer.status();
-  return start;
+  return context;
+}
+
+// A transaction whose owner stops somewhere on its way, and what the store has of it stays.
+class Abandoned {
+ public:
+  Abandoned(ports::ServedCluster* served, RemoteWorld* world, Bytes primary)
+      : served_(served), world_(world), primary_(std::move(primary)), start_(Now(served)) {}
+  [[nodiscard]] Timestamp start() const { return start_; }
+
+  /// With secondaries, or as one of them with `async`: async commit. The min_commit_ts, if there is one.
+  Timestamp Prewrite(const Bytes& key, const std::vector<Bytes>& secondaries = {}, bool async = false) {
+    kvrpcpb::PrewriteRequest request;
+    *request.mutable_context() = ContextOf(served_, key);
+    kvrpcpb::Mutation* mutation = request.add_mutations();
+    mutation->set_key(key);
+    mutation->set_value("of nobody");
+    request.set_primary_lock(primary_);
+    request.set_start_version(start_.value());
+    request.set_lock_ttl(1);  // over at once: everybody else would resolve it
+    request.set_txn_size(1);
+    request.mutable_secondaries()->Assign(secondaries.begin(), secondaries.end());
+    request.set_use_async_commit(async || !secondaries.empty());
+    request.set_min_commit_ts(request.use_async_commit() ? start_.value() + 1 : 0);
+    const auto answer = Ask(world_, tikv::kKvPrewrite, served_->stores().front().address, request);
+    CHECK(answer.ok() && answer->errors_size() == 0 && !answer->has_region_error()) << answer.status();
+    return Timestamp(answer->min_commit_ts());
+  }
+
+  Timestamp Commit(const Bytes& key) {
+    kvrpcpb::CommitRequest request;
+    *request.mutable_context() = ContextOf(served_, key);
+    request.set_start_version(start_.value());
+    request.add_keys(key);
+    const Timestamp commit_ts = Now(served_);
+    request.set_commit_version(commit_ts.value());
+    const auto answer = Ask(world_, tikv::kKvCommit, served_->stores().front().address, request);
+    CHECK(answer.ok() && !answer->has_error() && !answer->has_region_error()) << answer.status();
+    return commit_ts;
+  }
+
+ private:
+  ports::ServedCluster* served_;
+  RemoteWorld* world_;
+  Bytes primary_;
+  Timestamp start_;
+};
+
+size_t Locks(ports::ServedCluster* served) {
+  size_t locks = 0;
+  CHECK(served->live().Run([&]() { locks = served->cluster().LockCount(); }));
+  return locks;
 }
 
 TEST(ReadCluster, ALockThatStaysIsToldAndNeverResolved) {
   const auto served = ServeCluster(1, {}, SomePairs(10));
   const auto world = Connect();
-  const Timestamp start = LeaveLock(served.get(), world.get(), "k/100005");
+  Abandoned transaction(served.get(), world.get(), "k/100005");
+  transaction.Prewrite("k/100005");
+  const Timestamp start = transaction.start();
   ReadRequest request = RequestOf(*served);
   const auto begun = std::chrono::steady_clock::now();
   const Status status = ReadCluster(request).status();
@@ -265,43 +312,85 @@ TEST(ReadCluster, ALockThatStaysIsToldAndNeverResolved) {
   EXPECT_THAT(status.message(), HasSubstr("range [0x, end)"));
   EXPECT_THAT(status.message(), HasSubstr(ToHex("k/100005")));
   EXPECT_THAT(status.message(), HasSubstr(std::to_string(start.value())));
-  size_t locks = 0;
-  ASSERT_TRUE(served->live().Run([&]() { locks = served->cluster().LockCount(); }));
-  EXPECT_EQ(locks, 1U);
+  EXPECT_EQ(Locks(served.get()), 1U);
   request.cut = start.Previous();
-  EXPECT_EQ(ReadCluster(request)->pairs.size(), 10U) << "the transaction began later";
+  EXPECT_EQ(ReadCluster(request)->versions.size(), 10U) << "the transaction began later";
   for (const auto& [where, counts] : served->calls().counts()) {
-    EXPECT_THAT(where.second, AnyOf("GetMembers", "Tso", "GetRegion", "GetStore", "GetGCSafePoint", "KvScan", "KvGet", "KvPrewrite"));
+    EXPECT_THAT(where.second, AnyOf("GetMembers", "Tso", "GetRegion", "GetStore", "GetGCSafePoint", "KvScan", "KvGet", "KvScanLock", "KvPrewrite"));
   }
 }
 
 TEST(ReadCluster, WaitsForALockWhoseOwnerCommits) {
   const auto served = ServeCluster(1, {}, SomePairs(10));
   const auto world = Connect();
-  const Timestamp start = LeaveLock(served.get(), world.get(), "k/100005");
+  Abandoned transaction(served.get(), world.get(), "k/100005");
+  transaction.Prewrite("k/100005");
   std::thread owner([&]() {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    kvrpcpb::CommitRequest commit;
-    Timestamp commit_ts;
-    CHECK(served->live().Run([&]() {
-      const tikv::Region* region = served->cluster().regions().FindByKey(EncodeKey("k/100005"));
-      commit.mutable_context()->set_region_id(region->id.value());
-      commit.mutable_context()->mutable_region_epoch()->set_conf_ver(region->conf_ver);
-      commit.mutable_context()->mutable_region_epoch()->set_version(region->version);
-      *commit.mutable_context()->mutable_peer() = ToProto(*region->PeerOn(served->cluster().store_ids().front()));
-      commit_ts = *served->cluster().pd().AllocateTimestamp();
-    }));
-    commit.set_start_version(start.value());
-    commit.add_keys("k/100005");
-    commit.set_commit_version(commit_ts.value());
-    CHECK(Ask(world.get(), tikv::kKvCommit, served->stores().front().address, commit).ok());
+    transaction.Commit("k/100005");
   });
   ReadRequest request = RequestOf(*served);
   request.lock_wait_us = 10'000'000;
   const Result<ReadResult> read = ReadCluster(request);
   owner.join();
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->pairs.at("k/100005"), "value 5") << "it committed after the cut";
+  EXPECT_EQ(PairsOf(read).at("k/100005"), "value 5") << "it committed after the cut";
+}
+
+// The version of one key at the cut, with its timestamps; the read must have changed nothing.
+tikv::UserVersion ReadOneAt(ports::ServedCluster* served, const Bytes& key, Timestamp cut) {
+  ReadRequest request = RequestOf(*served);
+  request.start = key;
+  request.end = key + "0";
+  request.cut = cut;
+  request.with_timestamps = true;
+  const size_t locks = Locks(served);
+  Result<ReadResult> read = ReadCluster(request);
+  CHECK(read.ok()) << read.status();
+  CHECK_EQ(read->versions.size(), 1U);
+  CHECK_EQ(Locks(served), locks);
+  return read->versions.front();
+}
+
+TEST(ReadCluster, ALockOfACommittedTransactionIsReadThrough) {
+  const auto served = ServeCluster(1, {}, SomePairs(10));
+  const auto world = Connect();
+  const Timestamp before = Now(served.get());
+  Abandoned transaction(served.get(), world.get(), "k/100005");
+  transaction.Prewrite("k/100005");
+  transaction.Prewrite("k/100006");
+  const Timestamp commit_ts = transaction.Commit("k/100005");
+  const tikv::UserVersion seen = ReadOneAt(served.get(), "k/100006", commit_ts);
+  EXPECT_EQ(seen, (tikv::UserVersion{"k/100006", "of nobody", transaction.start(), commit_ts}));
+  const tikv::UserVersion former = ReadOneAt(served.get(), "k/100006", commit_ts.Previous());
+  EXPECT_EQ(former.value, "value 6") << "it committed later";
+  EXPECT_LT(former.commit_ts, before);
+  EXPECT_EQ(former.start_ts, former.commit_ts.Previous());
+}
+
+TEST(ReadCluster, AsyncCommitIsDecidedByAllItsKeys) {
+  const auto served = ServeCluster(1, {}, SomePairs(10));
+  const auto world = Connect();
+  Abandoned whole(served.get(), world.get(), "k/100001");
+  Timestamp commit_ts = whole.Prewrite("k/100001", {"k/100002"});
+  commit_ts = std::max(commit_ts, whole.Prewrite("k/100002", {}, true));
+  EXPECT_EQ(ReadOneAt(served.get(), "k/100001", Now(served.get())), (tikv::UserVersion{"k/100001", "of nobody", whole.start(), commit_ts}));
+  EXPECT_EQ(ReadOneAt(served.get(), "k/100002", Now(served.get())).commit_ts, commit_ts);
+  EXPECT_EQ(ReadOneAt(served.get(), "k/100002", commit_ts.Previous()).value, "value 2");
+
+  Abandoned torn(served.get(), world.get(), "k/100003");
+  torn.Prewrite("k/100003", {"k/100004"});
+  const Timestamp cut = Now(served.get());
+  EXPECT_EQ(ReadOneAt(served.get(), "k/100003", cut).value, "value 3") << "its other key is not locked";
+  EXPECT_GT(torn.Prewrite("k/100004", {}, true), cut) << "and can only be locked above the read";
+}
+
+TEST(ReadCluster, ALockWhosePrimaryWasNeverWrittenIsNothingYet) {
+  const auto served = ServeCluster(1, {}, SomePairs(10));
+  const auto world = Connect();
+  Abandoned transaction(served.get(), world.get(), "k/100005");
+  transaction.Prewrite("k/100006");
+  EXPECT_EQ(ReadOneAt(served.get(), "k/100006", Now(served.get())).value, "value 6");
 }
 
 }  // namespace

@@ -1,9 +1,12 @@
 // The transaction layer over real ports: several clients move money between accounts while regions split and leaders move; every
 // snapshot shows the same sum, and nothing is lost.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+
+#include <atomic>
 
 #include "fakes/base/random.h"
 #include "harness/client/client.h"
+#include "harness/remote/read_cluster.h"
 #include "harness/remote/served_test_bench.h"
 
 namespace kvjury::remote {
@@ -79,9 +82,36 @@ sim::Task<Tally> WriterMain(RemoteWorld* world, sim::Address pd, size_t index) {
   co_return tally;
 }
 
+// Reads of everything from outside, whose sum is right and whose versions are those that the records show afterwards.
+void ReadNowAndThen(ports::ServedCluster* served, const ports::TlsFiles& tls, const std::atomic<bool>* stop, std::vector<ReadResult>* reads) {
+  ReadRequest request;
+  request.members = served->pd_addresses();
+  request.tls = tls;
+  request.with_timestamps = true;
+  while (!*stop) {
+    Result<ReadResult> read = ReadCluster(request);
+    EXPECT_TRUE(read.ok()) << read.status();
+    if (read.ok()) {
+      reads->push_back(*std::move(read));
+    }
+  }
+}
+
+void CheckReads(ports::ServedCluster* served, const std::vector<ReadResult>& reads) {
+  EXPECT_GT(reads.size(), 3U);
+  for (const ReadResult& read : reads) {
+    std::vector<tikv::UserVersion> truth;
+    ASSERT_TRUE(served->live().Run([&]() { truth = tikv::ReadRangeAt(served->cluster().engine().Latest(), {}, {}, read.cut, 0); }));
+    EXPECT_EQ(read.versions, truth) << "at " << read.cut;
+  }
+}
+
 Tally RunClients(ports::ServedCluster* served, const ports::TlsFiles& tls) {
   std::vector<Tally> tallies(kClients);
   std::vector<std::thread> threads;
+  std::atomic<bool> stop = false;
+  std::vector<ReadResult> reads;
+  std::thread reader(ReadNowAndThen, served, tls, &stop, &reads);
   for (size_t i = 0; i < kClients; ++i) {
     threads.emplace_back([&tallies, served, &tls, i]() {
       const auto world = Connect(tls);
@@ -106,6 +136,9 @@ Tally RunClients(ports::ServedCluster* served, const ports::TlsFiles& tls) {
     all.snapshots += tallies[i].snapshots;
     all.wrong_sums += tallies[i].wrong_sums;
   }
+  stop = true;
+  reader.join();
+  CheckReads(served, reads);
   return all;
 }
 

@@ -39,7 +39,9 @@ inline std::unique_ptr<ports::ServedCluster> ServeCluster(uint32_t stores, const
   options.pd_port = 0;
   options.stores = stores;
   options.tls = tls;
-  options.pairs = std::move(pairs);
+  for (auto& [key, value] : pairs) {
+    options.versions.push_back({std::move(key), std::move(value), {}, {}});
+  }
   Result<std::unique_ptr<ports::ServedCluster>> served = ports::ServedCluster::Start(std::move(options));
   CHECK(served.ok()) << served.status();
   return *std::move(served);
