@@ -100,13 +100,90 @@ class Mounts(OneVolume):
 
 
 class Frozen(OneVolume):
+    """`serve --at`: the source as it was, mounted beside the live one, which goes on, forgets its past and loses files."""
+
+    SECONDS = int(os.environ.get("KVJURY_SOAK_S", "20"))
+
+    def State(self):
+        return json.loads(Run(PROGRAM, "poke", "--ready-file", self.cluster.ready_file, "state").stdout)["pd"]
+
+    @staticmethod
+    def Rewrite(live, stop, counts):
+        """Files come, change, move and go, old ones too."""
+        draw = random.Random(7)
+        os.mkdir(os.path.join(live, "later"))
+        old = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(live, "tree0")) for name in names]
+        while not stop.is_set():
+            path = os.path.join(live, "later", str(draw.randrange(50)))
+            with open(path, "ab") as file:
+                file.write(draw.randbytes(draw.choice([1, 5_000])))
+            counts["written"] += 1
+            if draw.randrange(3) == 0:
+                os.rename(path, path + ".moved")
+            if old and draw.randrange(5) == 0:
+                os.unlink(old.pop())
+                counts["deleted"] += 1
+            time.sleep(0.01)
+
+    def Look(self, mount, meta):
+        """What programs see of a mount. rsync and find walk it all; a dump reads the records behind it."""
+        own = [f"--exclude=/{name}" for name in (".accesslog", ".config", ".stats", ".control", ".trash")]
+        dump = os.path.join(self.folder, "dump")
+        JuiceFs("dump", meta, dump, "--keep-secret-key")
+        with open(dump, encoding="utf-8") as file:
+            dumped = json.load(file)
+        return {"ls": Run("ls", "-lR", "--time-style=full-iso", mount).stdout,
+                "find": sorted(Run("find", mount, "-path", "*/.trash", "-prune", "-o", "-printf", "%p %y %s %m %n %T@\\0").stdout.split("\0")),
+                "rsync": sorted(Run("rsync", "-n", "-a", "-i", *own, mount + "/", os.path.join(self.folder, "empty/")).stdout.splitlines()),
+                "dump": dumped["FSTree"]}
+
+    def test_it_does_not_change_while_the_live_cluster_is_written_collected_and_compacted(self):
+        os.mkdir(os.path.join(self.folder, "empty"))
+        stop, counts = threading.Event(), {"written": 0, "deleted": 0, "collected": 0, "looks": 0}
+        with Mount(self.meta) as live:
+            populate.Rich(live)
+            populate.Busy(live, 300)
+            subprocess.run(["sync", "-f", live], check=False)
+            time.sleep(2)
+            at = self.State()["last_timestamp"]
+            kept = os.path.join(self.folder, "kept.jsonl")
+            with open(kept, "wb") as file:
+                subprocess.run([PROGRAM, "view", "--json", f"{self.meta}@{at}"], stdout=file, check=True)
+            writer = threading.Thread(target=self.Rewrite, args=(live, stop, counts))
+            with Served("--at", at, "--volume", self.meta, "--stores", "2", "--regions", "5") as frozen:
+                meta = frozen.Volume("vol1")
+                with Mount(meta, "--read-only") as mount:
+                    self.assertIn("SAME: ", Run(PROGRAM, "diff", f"{self.meta}@{at}", f"mount://{mount}").stdout)
+                    before, looked = Walk(mount), self.Look(mount, meta)
+                    self.assertGreater(len(looked["rsync"]), 400)
+                    writer.start()
+                    try:
+                        deadline = time.monotonic() + self.SECONDS
+                        while time.monotonic() < deadline or counts["looks"] < 2:
+                            counts["collected"] += Run(PROGRAM, "poke", "--ready-file", self.cluster.ready_file, "gc-now", ok=(0, 3)).returncode == 0
+                            self.assertEqual(Differences(before, Walk(mount), ignore=("atime_ns",))[:10], [])
+                            now = self.Look(mount, meta)
+                            for name, seen in looked.items():
+                                self.assertEqual(seen, now[name], name)
+                            counts["looks"] += 1
+                    finally:
+                        stop.set()
+                        writer.join()
+                    self.assertGreater(int(self.State()["gc_safe_point"]), int(at))
+                    self.assertIn("GC safe point", Run(PROGRAM, "view", f"{self.meta}@{at}", ok=(3,)).stdout)
+                    same = Run(PROGRAM, "diff", f"view://{kept}", f"mount://{mount}").stdout
+                    self.assertIn("SAME: ", same)
+                    self.assertIn("DIFFERENT: ", Run(PROGRAM, "diff", self.meta, f"mount://{mount}", ok=(1,)).stdout)
+                    self.assertIn("SAME: ", Run(PROGRAM, "diff", f"view://{kept}", f"{meta}@{at}").stdout)
+        self.assertTrue(all(count > 0 for count in counts.values()), counts)
+        print(f"  {self.SECONDS} s beside the live cluster: {counts}; {same.splitlines()[-1]}", file=sys.stderr)
+
     def test_the_source_as_it_was_at_a_timestamp_is_mounted_beside_the_live_one_and_does_not_change(self):
         with Mount(self.meta) as live:
             populate.Busy(live, 200)
             subprocess.run(["sync", "-f", live], check=False)
             time.sleep(2)
-            state = json.loads(Run(PROGRAM, "poke", "--ready-file", self.cluster.ready_file, "state").stdout)
-            then = f"{self.meta}@{state['pd']['last_timestamp']}"
+            then = f"{self.meta}@{self.State()['last_timestamp']}"
             with Served("--read-only", "--volume", then, "--stores", "2", "--regions", "5") as frozen:
                 meta = frozen.Volume("vol1")
                 with Mount(meta, "--read-only") as mount:
