@@ -4,7 +4,10 @@
 #include <charconv>
 #include <filesystem>
 
+#include "harness/juicefs/dump_binary.h"
 #include "harness/juicefs/dump_json.h"
+#include "harness/juicefs/format.h"
+#include "harness/juicefs/keys.h"
 #include "harness/juicefs/kv_text.h"
 #include "harness/juicefs/view_json.h"
 
@@ -15,7 +18,7 @@ namespace {
 using juicefs::KeyValues;
 
 constexpr size_t kWarningsOfAKindMax = 5;
-constexpr char kOpened[] = "kv://, dump://, br://, tikv://, mount:// and view://";
+constexpr char kOpened[] = "kv://, dump://, dump-bin://, br://, tikv://, mount:// and view://";
 
 /// %23 and %25, and any other two hex digits.
 Result<Bytes> UnescapePercent(std::string_view text) {
@@ -42,6 +45,9 @@ Result<Scheme> SchemeOf(std::string_view name, std::string_view text) {
   if (name == "dump") {
     return Scheme::kDump;
   }
+  if (name == "dump-bin") {
+    return Scheme::kDumpBinary;
+  }
   if (name == "br") {
     return Scheme::kBr;
   }
@@ -54,7 +60,7 @@ Result<Scheme> SchemeOf(std::string_view name, std::string_view text) {
   if (name == "view") {
     return Scheme::kView;
   }
-  for (const std::string_view known : {"sim", "br+s3", "dump-bin"}) {
+  for (const std::string_view known : {"sim", "br+s3"}) {
     if (name == known) {
       return Status::Unsupported("\"" + std::string(text) + "\": " + std::string(known) + ":// cannot be opened; " + kOpened + " can");
     }
@@ -248,6 +254,25 @@ Result<OpenedSource> OpenDump(const Address& address) {
   return source;
 }
 
+Result<OpenedSource> OpenDumpBinary(const Address& address) {
+  OpenedSource source;
+  source.address = address;
+  source.content = OpenedSource::Content::kVolume;
+  ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(address.path));
+  ASSIGN_OR_RETURN(source.pairs, juicefs::ReadDumpBinary(address.path, bytes));
+  const auto setting = source.pairs.find(juicefs::EncodeKey(juicefs::SettingKey()));
+  if (setting == source.pairs.end()) {
+    return Status::DataLoss(address.text + ": it holds no setting");
+  }
+  ASSIGN_OR_RETURN(const juicefs::Setting decoded, juicefs::DecodeSetting(setting->second));
+  source.volume_names = {decoded.format.name};
+  if (address.volume.has_value() && *address.volume != decoded.format.name) {
+    return NoSuchVolume(address, source.volume_names);
+  }
+  source.warnings = juicefs::BinaryDumpLosses();
+  return source;
+}
+
 Result<OpenedSource> OpenView(const Address& address) {
   ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(address.path));
   ASSIGN_OR_RETURN(juicefs::View view, juicefs::ParseViewJson(address.path, bytes));
@@ -291,6 +316,8 @@ Result<OpenedSource> OpenFile(const Address& address) {
       return OpenKv(address);
     case Scheme::kDump:
       return OpenDump(address);
+    case Scheme::kDumpBinary:
+      return OpenDumpBinary(address);
     case Scheme::kBr:
       return OpenBr(address);
     case Scheme::kView:
@@ -307,8 +334,8 @@ Result<OpenedSource> OpenFile(const Address& address) {
 Result<Address> ParseAddress(std::string_view text) {
   const size_t colon = text.find("://");
   if (colon == std::string_view::npos) {
-    return Status::InvalidArgument("\"" + Printable(text) + "\" is no address: expected kv://FILE, dump://FILE, br://FOLDER, "
-                                   "tikv://PD/VOLUME, mount://FOLDER or view://FILE");
+    return Status::InvalidArgument("\"" + Printable(text) + "\" is no address: expected kv://FILE, dump://FILE, dump-bin://FILE, "
+                                   "br://FOLDER, tikv://PD/VOLUME, mount://FOLDER or view://FILE");
   }
   Address address;
   address.text = std::string(text);

@@ -2,6 +2,7 @@
 //
 //   kv:///keys.txt[.gz|.zst]     `hexkey hexvalue` lines, with or without volume prefixes
 //   dump:///m.json[.gz|.zst]     juicefs dump in JSON: a view, no pairs
+//   dump-bin:///m.bin[.gz|.zst]  juicefs dump --binary: the records of one volume
 //   br:///dir                    a br backup folder; of an encrypted one with its key behind the path, as br takes it:
 //                                ?crypter.method=aes128-ctr&crypter.key=HEX, or &crypter.key-file=PATH (a file with the hex)
 //   tikv://pd1:2379,pd2:2379/vol[@TS][?ca=PATH&cert=PATH&key=PATH]
@@ -11,7 +12,7 @@
 //   view:///v.jsonl[.gz|.zst]    what `view --json` of one volume wrote, or a recorded walk of a mount: a view, no pairs
 // A path may be relative: kv://keys.txt. `#vol` behind an address names one volume of those it holds; without it all are
 // meant. A '#' that belongs to the path is written %23, a '%' as %25, and behind br:// a '?' as %3F. Messages do not show keys.
-// Other schemes (sim, br+s3, dump-bin) are named by their error.
+// Other schemes (sim, br+s3) are named by their error.
 // Read-only: nothing is written, created or locked.
 #pragma once
 
@@ -26,7 +27,7 @@
 
 namespace kvjury::backup {
 
-enum class Scheme { kKv, kDump, kBr, kTikv, kMount, kView };
+enum class Scheme { kKv, kDump, kDumpBinary, kBr, kTikv, kMount, kView };
 
 struct Address {
   Scheme scheme = Scheme::kKv;
@@ -58,7 +59,7 @@ struct OpenedSource {
   juicefs::KeyValues pairs;
   /// The volumes that it holds (or the one that was asked for), by name; a volume without a prefix has the empty name.
   std::vector<Bytes> volume_names;
-  /// Of a dump: the view of its one volume, under the volume's own name from its settings. Of a mount and a written view: the view
+  /// Of a JSON dump: the view of its one volume, under the volume's own name from its settings. Of a mount and a written view: the view
   /// under the empty name.
   std::map<Bytes, juicefs::View> views;
   /// Where the source says it: the timestamp at which the pairs were visible.

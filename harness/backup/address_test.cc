@@ -32,7 +32,7 @@ TEST(Address, AWrongOneSaysWhatWasExpected) {
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(status.message(), testing::AnyOf(testing::HasSubstr("expected"), testing::HasSubstr("two hex digits"))) << text;
   }
-  for (const char* text : {"br+s3://bucket/x", "dump-bin:///m", "sim:x"}) {
+  for (const char* text : {"br+s3://bucket/x", "sim:x"}) {
     const Status status = ParseAddress(text).status();
     EXPECT_EQ(status.code(), std::string(text) == "sim:x" ? StatusCode::kInvalidArgument : StatusCode::kUnsupported) << text;
   }

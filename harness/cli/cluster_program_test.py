@@ -175,6 +175,13 @@ class ServeAt(ServedTest):
         self.Refused(6, ['no volume "vol"'], "view", f"tikv://{frozen.pd}/vol@{int(frozen.addresses['at']) - 1}")
         self.Refused(3, ["future"], "serve", "--pd-port", "0", "--at", "2999-01-01T00:00:00Z", "--volume", self.KEYS)
 
+    def test_a_binary_dump(self):
+        address = "dump-bin://" + Volume("rich", "dump.bin.gz")
+        frozen = self.Frozen("--at", "now", "--volume", address)
+        name = json.loads(self.Good("view", "--summary", "--json", address))["volumes"][0]["name"]
+        self.assertEqual(self.Good("view", "--keys", f"tikv://{frozen.pd}/{name}"), self.Good("view", "--keys", address))
+        self.assertIn("SAME: ", Run("diff", self.KEYS, f"tikv://{frozen.pd}/{name}")[2])
+
     def test_what_it_refuses(self):
         serve = ("serve", "--pd-port", "0", "--at")
         self.Refused(2, ["--volume or --data"], *serve, "now")

@@ -4,7 +4,7 @@
 //   --data DIR   the folder's records at the timestamp; original timestamps
 //   br://        the backup at its own timestamp; original timestamps. At no other: of what was newer or deleted there the files have
 //                no older version
-//   kv://        the pairs, which tell no time: they are what was there at the timestamp
+//   kv://, dump-bin://   the pairs, which tell no time: they are what was there at the timestamp
 //   others       show a volume and have no records: an error
 // The source is only read.
 #pragma once

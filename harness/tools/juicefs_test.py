@@ -127,14 +127,16 @@ class Frozen(OneVolume):
 
     def Look(self, mount, meta):
         """What programs see of a mount. rsync and find walk it all; a dump reads the records behind it."""
-        own = [f"--exclude=/{name}" for name in (".accesslog", ".config", ".stats", ".control", ".trash")]
+        own = (".accesslog", ".config", ".stats", ".control", ".trash")  # juicefs's files about the mount, and what it makes up
+        excluded = [f"--exclude=/{name}" for name in own]
+        pruned = [word for name in own for word in ("-path", f"{mount}/{name}", "-prune", "-o")]
         dump = os.path.join(self.folder, "dump")
         JuiceFs("dump", meta, dump, "--keep-secret-key")
         with open(dump, encoding="utf-8") as file:
             dumped = json.load(file)
         return {"ls": Run("ls", "-lR", "--time-style=full-iso", mount).stdout,
-                "find": sorted(Run("find", mount, "-path", "*/.trash", "-prune", "-o", "-printf", "%p %y %s %m %n %T@\\0").stdout.split("\0")),
-                "rsync": sorted(Run("rsync", "-n", "-a", "-i", *own, mount + "/", os.path.join(self.folder, "empty/")).stdout.splitlines()),
+                "find": sorted(Run("find", mount, *pruned, "-printf", "%p %y %s %m %n %T@\\0").stdout.split("\0")),
+                "rsync": sorted(Run("rsync", "-n", "-a", "-i", *excluded, mount + "/", os.path.join(self.folder, "empty/")).stdout.splitlines()),
                 "dump": dumped["FSTree"]}
 
     def test_it_does_not_change_while_the_live_cluster_is_written_collected_and_compacted(self):
