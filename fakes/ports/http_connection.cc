@@ -6,7 +6,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <memory>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 namespace kvjury::ports {
 
@@ -16,16 +21,22 @@ namespace {
 constexpr int kReadTimeoutMs = 10'000;
 constexpr int kIdlePollMs = 100;
 constexpr int kIdlePollsMax = 1'200;
-constexpr size_t kBodyBytesMax = size_t{16} << 20;
 // A request line and its headers: httplib bounds each line, not their number.
 constexpr size_t kHeadBytesMax = size_t{1} << 20;
 // Of the last piece, and of the frames of a chunked body.
 constexpr size_t kSlackBytes = size_t{1} << 20;
+// A slow body leaves in pieces of so many parts of a second.
+constexpr uint64_t kPiecesPerS = 20;
 
 // A request has a body if its head says how long it is (RFC 9112, 6.3); httplib would wait for the end of the connection.
 bool TellsOfBody(std::string line) {
   std::transform(line.begin(), line.end(), line.begin(), [](unsigned char c) { return std::tolower(c); });
   return line.starts_with("content-length:") || line.starts_with("transfer-encoding:");
+}
+
+std::string Trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  return begin == std::string::npos ? std::string() : text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
 }
 
 bool WaitFor(int descriptor, short events, int timeout_ms) {
@@ -35,7 +46,7 @@ bool WaitFor(int descriptor, short events, int timeout_ms) {
 
 class DescriptorStream : public httplib::Stream {
  public:
-  explicit DescriptorStream(int descriptor) : descriptor_(descriptor) {}
+  DescriptorStream(int descriptor, uint64_t body_bytes_max) : descriptor_(descriptor), body_bytes_max_(body_bytes_max) {}
   bool is_readable() const override { return WaitFor(descriptor_, POLLIN, kReadTimeoutMs); }
   bool is_writable() const override { return WaitFor(descriptor_, POLLOUT, kReadTimeoutMs); }
   ssize_t read(char* bytes, size_t size) override {
@@ -56,7 +67,7 @@ class DescriptorStream : public httplib::Stream {
     return got;
   }
   ssize_t write(const char* bytes, size_t size) override {
-    return is_writable() ? send(descriptor_, bytes, size, MSG_NOSIGNAL) : -1;
+    return !mute_ && is_writable() ? send(descriptor_, bytes, size, MSG_NOSIGNAL) : -1;
   }
   void get_remote_ip_and_port(std::string&, int&) const override {}
   void get_local_ip_and_port(std::string&, int&) const override {}
@@ -64,22 +75,42 @@ class DescriptorStream : public httplib::Stream {
   /// Another request begins.
   void Refill() {
     head_left_ = kHeadBytesMax;
-    body_left_ = kBodyBytesMax + kSlackBytes;
+    body_left_ = body_bytes_max_ + kSlackBytes;
     has_body_ = false;
+    in_head_ = true;
     line_.clear();
+    fields_.clear();
   }
+  /// No byte leaves any more.
+  void Mute() { mute_ = true; }
+  /// The header fields of the request as they came.
+  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
 
  private:
   void NoteHead(char c) {
+    if (!in_head_) {
+      return;  // the line of a chunk
+    }
     if (c != '\n') {
       line_ += c;
       return;
+    }
+    if (!line_.empty() && line_.back() == '\r') {
+      line_.pop_back();
+    }
+    in_head_ = !line_.empty();
+    if (const size_t colon = line_.find(':'); colon != std::string::npos && line_.find(' ') > colon) {
+      fields_.emplace_back(line_.substr(0, colon), Trimmed(line_.substr(colon + 1)));
     }
     has_body_ = has_body_ || TellsOfBody(std::move(line_));
     line_.clear();
   }
 
   int descriptor_;
+  uint64_t body_bytes_max_;
+  std::vector<std::pair<std::string, std::string>> fields_;
+  bool in_head_ = true;
+  bool mute_ = false;
   std::string line_;
   bool has_body_ = false;
   size_t head_left_ = 0;
@@ -91,14 +122,14 @@ bool IsAscii(const std::string& text) {
 }
 
 // Header fields with other bytes are left out: nobody here reads them, and they are no text.
-::http::Request FromHttplib(const httplib::Request& request) {
+::http::Request FromHttplib(const httplib::Request& request, const DescriptorStream& stream) {
   ::http::Request message;
   message.set_method(request.method);
   const size_t question = request.target.find('?');
   message.set_path(request.target.substr(0, question));
   message.set_query(question == std::string::npos ? std::string() : request.target.substr(question + 1));
   message.set_body(request.body);
-  for (const auto& [name, value] : request.headers) {
+  for (const auto& [name, value] : stream.fields()) {
     if (!IsAscii(name) || !IsAscii(value)) {
       continue;
     }
@@ -112,43 +143,86 @@ bool IsAscii(const std::string& text) {
 // httplib's server without its sockets: parses a request from a stream of ours and writes the answer to it.
 class Engine : public httplib::Server {
  public:
-  explicit Engine(const std::function<::http::Response(const ::http::Request&)>& handler) {
-    set_payload_max_length(kBodyBytesMax);
-    auto answer = [&handler](const httplib::Request& request, httplib::Response& response) {
+  Engine(const std::function<::http::Response(const ::http::Request&)>& handler, const std::function<bool()>& stopping, DescriptorStream* stream,
+         uint64_t body_bytes_max)
+      : stopping_(stopping), stream_(stream) {
+    set_payload_max_length(body_bytes_max);
+    auto answer = [this, &handler](const httplib::Request& request, httplib::Response& response) {
       if (!IsAscii(request.target)) {
         response.status = 400;
         return;
       }
-      const ::http::Response message = handler(FromHttplib(request));
-      response.status = static_cast<int>(message.status());
-      for (const ::http::Header& header : message.headers()) {
-        response.set_header(header.name(), header.value());
-      }
-      response.set_content(message.body(), message.content_type().empty() ? "text/plain" : message.content_type());
-      if (message.content_type().empty()) {
-        response.headers.erase("Content-Type");
-      }
+      Fill(handler(FromHttplib(request, *stream_)), request.method == "HEAD", &response);
     };
-    Get(".*", answer);
-    Post(".*", answer);
-    Put(".*", answer);
-    Patch(".*", answer);
-    Delete(".*", answer);
-    Options(".*", answer);
+    constexpr char kAny[] = R"([\s\S]*)";
+    Get(kAny, answer);
+    Post(kAny, answer);
+    Put(kAny, answer);
+    Patch(kAny, answer);
+    Delete(kAny, answer);
+    Options(kAny, answer);
   }
   /// False when the connection should end.
-  bool ServeOne(httplib::Stream& stream) {
+  bool ServeOne() {
     bool closed = false;
-    return process_request(stream, false, closed, nullptr) && !closed;
+    const auto leave_ranges = [](httplib::Request& request) {
+      request.ranges.clear();
+      request.headers.erase("Accept-Encoding");
+    };
+    return process_request(*stream_, false, closed, leave_ranges) && !closed;
   }
+
+ private:
+  void Fill(::http::Response message, bool head, httplib::Response* response) {
+    if (message.status() == 0) {
+      stream_->Mute();
+    }
+    response->status = static_cast<int>(message.status());
+    for (const ::http::Header& header : message.headers()) {
+      response->set_header(header.name(), header.value());
+    }
+    if (head) {
+      response->set_header("Content-Length", std::to_string(std::max<uint64_t>(message.length(), message.body().size())));
+      message.clear_body();
+    }
+    const std::string type = message.content_type().empty() ? "text/plain" : message.content_type();
+    if (message.bytes_per_s() > 0 || message.has_cut_after()) {
+      SendInPieces(std::move(message), type, response);
+    } else {
+      response->body = std::move(*message.mutable_body());
+      response->set_header("Content-Type", type);
+    }
+    if (message.content_type().empty()) {
+      response->headers.erase("Content-Type");
+    }
+  }
+
+  void SendInPieces(::http::Response message, const std::string& type, httplib::Response* response) {
+    const auto whole = std::make_shared<const ::http::Response>(std::move(message));
+    response->set_content_provider(whole->body().size(), type, [this, whole](size_t offset, size_t length, httplib::DataSink& sink) {
+      const size_t end = whole->has_cut_after() ? std::min<size_t>(whole->body().size(), whole->cut_after()) : whole->body().size();
+      if (offset >= end || stopping_()) {
+        return false;
+      }
+      length = std::min(length, end - offset);
+      if (const uint64_t rate = whole->bytes_per_s(); rate > 0) {
+        length = std::min<size_t>(length, std::max<uint64_t>(rate / kPiecesPerS, 1));
+        std::this_thread::sleep_for(std::chrono::microseconds(1'000'000 * length / rate));
+      }
+      return sink.write(whole->body().data() + offset, length);
+    });
+  }
+
+  const std::function<bool()>& stopping_;
+  DescriptorStream* stream_;
 };
 
 }  // namespace
 
 void ServeHttp(int descriptor, const std::function<::http::Response(const ::http::Request&)>& handler,
-               const std::function<bool()>& stopping) {
-  Engine engine(handler);
-  DescriptorStream stream(descriptor);
+               const std::function<bool()>& stopping, uint64_t body_bytes_max) {
+  DescriptorStream stream(descriptor, body_bytes_max);
+  Engine engine(handler, stopping, &stream, body_bytes_max);
   for (int idle = 0; idle < kIdlePollsMax && !stopping();) {
     if (!WaitFor(descriptor, POLLIN, kIdlePollMs)) {
       ++idle;
@@ -156,7 +230,7 @@ void ServeHttp(int descriptor, const std::function<::http::Response(const ::http
     }
     stream.Refill();
     char first = 0;
-    if (recv(descriptor, &first, 1, MSG_PEEK) <= 0 || !engine.ServeOne(stream)) {
+    if (recv(descriptor, &first, 1, MSG_PEEK) <= 0 || !engine.ServeOne()) {
       return;
     }
     idle = 0;

@@ -22,7 +22,6 @@
 #include <vector>
 
 #include "fakes/base/digest.h"
-#include "fakes/ports/http_connection.h"
 #include "fakes/ports/preface.h"
 
 namespace kvjury::ports {
@@ -319,7 +318,9 @@ class Listener::Impl {
     Worker& worker = workers_.emplace_back();
     worker.descriptor = watched.descriptor;
     worker.http = true;
-    return StartWorker(watched, [this, &worker]() { ServeHttp(worker.descriptor, handlers_.on_http, [this]() { return Ending(); }); });
+    return StartWorker(watched, [this, &worker]() { 
+      ServeHttp(worker.descriptor, handlers_.on_http, [this]() { return Ending(); }, handlers_.http_body_bytes_max);
+    });
   }
 
   [[nodiscard]] size_t CountWorkers(bool http) const {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "fakes/base/status.h"
+#include "fakes/ports/http_connection.h"
 #include "fakes/ports/tls.h"
 #include "proto/tikv/http.pb.h"
 
@@ -22,6 +23,8 @@ struct ListenerHandlers {
   std::function<void(int descriptor, const std::string& peer)> on_grpc;
   /// Answers one request; may block for as long as the answer takes. Without it HTTP/1.1 is answered 404.
   std::function<::http::Response(const ::http::Request&)> on_http;
+  /// Of one request.
+  uint64_t http_body_bytes_max = kHttpBodyBytesMax;
   /// A line for people about a connection: who, what it speaks, why it ended. May be empty.
   std::function<void(const std::string& line)> on_connection;
   /// How long a peer may take until it is clear what it speaks.

@@ -1,5 +1,7 @@
 #include "fakes/sim/faults.h"
 
+#include <algorithm>
+
 #include "fakes/base/check.h"
 #include "fakes/base/digest.h"
 
@@ -27,8 +29,18 @@ bool IsPdAddress(const std::string& address) {
   return address.compare(slash == std::string::npos ? 0 : slash + 1, 2, "pd") == 0;
 }
 
+bool IsS3Call(const FaultSite& site) { return site.to == kS3Address; }
+
+bool IsOfS3Alone(const std::string& kind) { return kind.rfind("object_", 0) == 0 && kind != "object_error"; }
+
 // Kinds that make sense at this message; a draw of another kind is dropped.
 bool Fits(const std::string& kind, const FaultSite& site) {
+  if (IsS3Call(site)) {
+    return kind.rfind("object_", 0) == 0 || kind == "lose_request" || kind == "lose_reply" || kind == "stream_reset";
+  }
+  if (IsOfS3Alone(kind)) {
+    return false;
+  }
   if (site.to.empty()) {
     return kind == "gc_now" || kind == "clock_jump" || (kind == "object_error" && IsObjectStep(site));
   }
@@ -66,6 +78,12 @@ std::vector<std::string> AllFaultKinds() {
   return names;
 }
 
+std::vector<std::string> SimulatedFaultKinds() {
+  std::vector<std::string> names = AllFaultKinds();
+  names.erase(std::remove_if(names.begin(), names.end(), IsOfS3Alone), names.end());
+  return names;
+}
+
 void FaultPlan::Load(const record::Case& c) {
   for (const record::Fault& fault : c.fault()) {
     Planned& planned = planned_[LabelHash(fault.at())];
@@ -81,7 +99,7 @@ void FaultPlan::Load(const record::Case& c) {
   explore_ = c.explore();
   drawn_kinds_.assign(explore_.kind().begin(), explore_.kind().end());
   if (drawn_kinds_.empty()) {
-    drawn_kinds_ = AllFaultKinds();
+    drawn_kinds_ = SimulatedFaultKinds();
   }
 }
 
@@ -117,9 +135,14 @@ void FaultPlan::Apply(const record::Fault& fault, const FaultSite& site, Message
       fate->duplicate_after_us = fault.duplicate().delay_us();
       break;
     case record::Fault::kStreamReset:
-      fate->reset_stream = true;
+      effective = !IsS3Call(site) || (executor_ != nullptr && executor_(fault, site));
+      fate->reset_stream = effective;
       break;
     case record::Fault::kObjectError:
+      if (IsS3Call(site)) {
+        effective = executor_ != nullptr && executor_(fault, site);
+        break;
+      }
       effective = IsObjectStep(site);
       fate->fail_after_effect = effective && fault.object_error().after_effect();
       fate->fail_before_effect = effective && !fault.object_error().after_effect();
@@ -212,6 +235,8 @@ void FaultPlan::DrawAt(const FaultSite& site, MessageFate* fate) {
     }
   }
 }
+
+bool FaultPlan::IsPlanned(const Label& label) const { return planned_.contains(label.hash()); }
 
 std::vector<std::string> FaultPlan::never_fired() const {
   std::vector<std::string> labels;

@@ -36,6 +36,10 @@ struct FaultSite {
 std::string FaultKindName(const record::Fault& fault);
 /// The field names of all kinds, in the order of the case's definition.
 std::vector<std::string> AllFaultKinds();
+/// Those that a simulated world knows; the others strike a served S3 endpoint alone.
+std::vector<std::string> SimulatedFaultKinds();
+/// The receiver of calls to a served S3 endpoint.
+inline constexpr char kS3Address[] = "s3";
 
 class FaultPlan {
  public:
@@ -69,6 +73,8 @@ class FaultPlan {
   void Heal() { healed_ = true; }
   [[nodiscard]] bool healed() const { return healed_; }
 
+  /// Something explicit hangs on the label.
+  [[nodiscard]] bool IsPlanned(const Label& label) const;
   /// Everything that fired, as explicit entries.
   [[nodiscard]] const std::vector<record::Fault>& fired_faults() const { return fired_faults_; }
   [[nodiscard]] const std::vector<record::Nudge>& fired_nudges() const { return fired_nudges_; }

@@ -150,7 +150,7 @@ TEST(ProofPropertyReport, EveryExpectedClassCameUp) {
       "trigger: swapped files", "trigger: region ends at the empty key", "trigger: writers died", "commit: one phase",
       "commit: async", "commit: two phases", "commit: undetermined", "locks met", "writers during the backup",
       "operations refused", "nudges fired", "backup in several rounds", "tool started again"};
-  for (const std::string& kind : sim::AllFaultKinds()) {
+  for (const std::string& kind : sim::SimulatedFaultKinds()) {
     expected.insert("fault: " + kind);
   }
   // Not reached by this many drawn cases: reported when it comes up, not asked for.
