@@ -127,14 +127,22 @@ class Storages {
   Storages();
   explicit Storages(Factory factory) : factory_(std::move(factory)) {}
 
+  /// Makes the object store of an S3 address; without it S3 is not served.
+  using S3Factory = std::function<Result<std::unique_ptr<ObjectStore>>(const ::backup::S3& target)>;
+  void ServeS3(S3Factory s3_factory) { s3_factory_ = std::move(s3_factory); }
+
   void Add(const std::string& path, std::unique_ptr<ObjectStore> store);
-  /// `local` by its path; `noop` swallows everything. The pointer lives as long as this registry.
+  /// `local` by its path; `s3` by everything that it says; `noop` swallows everything. The pointer lives as long as this registry.
   /// Errors: kInvalidArgument for an empty address; kUnsupported for other kinds of storage; those of the factory.
   Result<ObjectStore*> Open(const ::backup::StorageBackend& backend);
 
  private:
+  Result<ObjectStore*> OpenS3(const ::backup::S3& target);
+
   Factory factory_;
+  S3Factory s3_factory_;
   std::map<std::string, std::unique_ptr<ObjectStore>> stores_;
+  std::map<std::vector<std::string>, std::unique_ptr<ObjectStore>> s3_stores_;
   std::unique_ptr<ObjectStore> noop_;
 };
 

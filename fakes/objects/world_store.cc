@@ -146,6 +146,8 @@ Result<ObjectStore*> Storages::Open(const ::backup::StorageBackend& backend) {
       }
       return store.get();
     }
+    case ::backup::StorageBackend::kS3:
+      return OpenS3(backend.s3());
     case ::backup::StorageBackend::kNoop:
       if (noop_ == nullptr) {
         noop_ = std::make_unique<NoopObjectStore>();
@@ -156,8 +158,22 @@ Result<ObjectStore*> Storages::Open(const ::backup::StorageBackend& backend) {
     default:
       return Status::Unsupported("the storage kind " +
                                  backend.GetDescriptor()->FindFieldByNumber(backend.backend_case())->name() +
-                                 " is not served: only local folders and noop are");
+                                 " is not served: only local folders, s3 and noop are");
   }
+}
+
+Result<ObjectStore*> Storages::OpenS3(const ::backup::S3& target) {
+  if (s3_factory_ == nullptr) {
+    return Status::Unsupported("the storage kind s3 is not served in a simulation: only local folders and noop are");
+  }
+  std::vector<std::string> identity = {target.endpoint(), target.region(), target.bucket(), target.prefix(), target.storage_class(), target.sse(),
+                                       target.sse_kms_key_id(), target.acl(), target.access_key(), target.secret_access_key(), target.session_token(),
+                                       target.role_arn(), target.force_path_style() ? "path" : "host"};
+  std::unique_ptr<ObjectStore>& store = s3_stores_[std::move(identity)];
+  if (store == nullptr) {
+    ASSIGN_OR_RETURN(store, s3_factory_(target));
+  }
+  return store.get();
 }
 
 ::backup::StorageBackend LocalStorage(const std::string& path) {

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
-#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -46,7 +45,8 @@ bool WaitFor(int descriptor, short events, int timeout_ms) {
 
 class DescriptorStream : public httplib::Stream {
  public:
-  DescriptorStream(int descriptor, uint64_t body_bytes_max) : descriptor_(descriptor), body_bytes_max_(body_bytes_max) {}
+  DescriptorStream(int descriptor, const std::function<bool()>& stopping, uint64_t body_bytes_max)
+      : descriptor_(descriptor), stopping_(stopping), body_bytes_max_(body_bytes_max) {}
   bool is_readable() const override { return WaitFor(descriptor_, POLLIN, kReadTimeoutMs); }
   bool is_writable() const override { return WaitFor(descriptor_, POLLOUT, kReadTimeoutMs); }
   ssize_t read(char* bytes, size_t size) override {
@@ -67,7 +67,9 @@ class DescriptorStream : public httplib::Stream {
     return got;
   }
   ssize_t write(const char* bytes, size_t size) override {
-    return !mute_ && is_writable() ? send(descriptor_, bytes, size, MSG_NOSIGNAL) : -1;
+    // httplib writes the head of an answer at once, and then its body.
+    const bool head = !std::exchange(head_written_, true);
+    return head || (bytes_per_s_ == 0 && cut_after_ >= size) ? Send(bytes, size) : SendShaped(bytes, size);
   }
   void get_remote_ip_and_port(std::string&, int&) const override {}
   void get_local_ip_and_port(std::string&, int&) const override {}
@@ -78,15 +80,43 @@ class DescriptorStream : public httplib::Stream {
     body_left_ = body_bytes_max_ + kSlackBytes;
     has_body_ = false;
     in_head_ = true;
+    ShapeBody(0, UINT64_MAX);
     line_.clear();
     fields_.clear();
   }
-  /// No byte leaves any more.
+  /// The body of the answer leaves no faster than this (0: at once), and ends after so many bytes together with the connection.
+  void ShapeBody(uint64_t bytes_per_s, uint64_t cut_after) {
+    bytes_per_s_ = bytes_per_s;
+    cut_after_ = cut_after;
+    head_written_ = false;
+  }
+  /// No byte leaves any more, and the connection ends.
   void Mute() { mute_ = true; }
+  [[nodiscard]] bool mute() const { return mute_; }
   /// The header fields of the request as they came.
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
 
  private:
+  ssize_t Send(const char* bytes, size_t size) const { return !mute_ && is_writable() ? send(descriptor_, bytes, size, MSG_NOSIGNAL) : -1; }
+
+  ssize_t SendShaped(const char* bytes, size_t size) {
+    const size_t end = std::min<uint64_t>(size, cut_after_);
+    for (size_t at = 0; at < end && !stopping_();) {
+      size_t piece = end - at;
+      if (bytes_per_s_ > 0) {
+        piece = std::min<size_t>(piece, std::max<uint64_t>(bytes_per_s_ / kPiecesPerS, 1));
+        std::this_thread::sleep_for(std::chrono::microseconds(1'000'000 * piece / bytes_per_s_));
+      }
+      const ssize_t sent = Send(bytes + at, piece);
+      if (sent <= 0) {
+        return -1;
+      }
+      at += static_cast<size_t>(sent);
+    }
+    mute_ = mute_ || end < size || stopping_();
+    return static_cast<ssize_t>(size);
+  }
+
   void NoteHead(char c) {
     if (!in_head_) {
       return;  // the line of a chunk
@@ -107,7 +137,11 @@ class DescriptorStream : public httplib::Stream {
   }
 
   int descriptor_;
+  const std::function<bool()>& stopping_;
   uint64_t body_bytes_max_;
+  uint64_t bytes_per_s_ = 0;
+  uint64_t cut_after_ = UINT64_MAX;
+  bool head_written_ = false;
   std::vector<std::pair<std::string, std::string>> fields_;
   bool in_head_ = true;
   bool mute_ = false;
@@ -143,9 +177,8 @@ bool IsAscii(const std::string& text) {
 // httplib's server without its sockets: parses a request from a stream of ours and writes the answer to it.
 class Engine : public httplib::Server {
  public:
-  Engine(const std::function<::http::Response(const ::http::Request&)>& handler, const std::function<bool()>& stopping, DescriptorStream* stream,
-         uint64_t body_bytes_max)
-      : stopping_(stopping), stream_(stream) {
+  Engine(const std::function<::http::Response(const ::http::Request&)>& handler, DescriptorStream* stream, uint64_t body_bytes_max)
+      : stream_(stream) {
     set_payload_max_length(body_bytes_max);
     auto answer = [this, &handler](const httplib::Request& request, httplib::Response& response) {
       if (!IsAscii(request.target)) {
@@ -169,7 +202,7 @@ class Engine : public httplib::Server {
       request.ranges.clear();
       request.headers.erase("Accept-Encoding");
     };
-    return process_request(*stream_, false, closed, leave_ranges) && !closed;
+    return process_request(*stream_, false, closed, leave_ranges) && !closed && !stream_->mute();
   }
 
  private:
@@ -186,34 +219,14 @@ class Engine : public httplib::Server {
       message.clear_body();
     }
     const std::string type = message.content_type().empty() ? "text/plain" : message.content_type();
-    if (message.bytes_per_s() > 0 || message.has_cut_after()) {
-      SendInPieces(std::move(message), type, response);
-    } else {
-      response->body = std::move(*message.mutable_body());
-      response->set_header("Content-Type", type);
-    }
+    stream_->ShapeBody(message.bytes_per_s(), message.has_cut_after() ? message.cut_after() : UINT64_MAX);
+    response->body = std::move(*message.mutable_body());
+    response->set_header("Content-Type", type);
     if (message.content_type().empty()) {
       response->headers.erase("Content-Type");
     }
   }
 
-  void SendInPieces(::http::Response message, const std::string& type, httplib::Response* response) {
-    const auto whole = std::make_shared<const ::http::Response>(std::move(message));
-    response->set_content_provider(whole->body().size(), type, [this, whole](size_t offset, size_t length, httplib::DataSink& sink) {
-      const size_t end = whole->has_cut_after() ? std::min<size_t>(whole->body().size(), whole->cut_after()) : whole->body().size();
-      if (offset >= end || stopping_()) {
-        return false;
-      }
-      length = std::min(length, end - offset);
-      if (const uint64_t rate = whole->bytes_per_s(); rate > 0) {
-        length = std::min<size_t>(length, std::max<uint64_t>(rate / kPiecesPerS, 1));
-        std::this_thread::sleep_for(std::chrono::microseconds(1'000'000 * length / rate));
-      }
-      return sink.write(whole->body().data() + offset, length);
-    });
-  }
-
-  const std::function<bool()>& stopping_;
   DescriptorStream* stream_;
 };
 
@@ -221,8 +234,8 @@ class Engine : public httplib::Server {
 
 void ServeHttp(int descriptor, const std::function<::http::Response(const ::http::Request&)>& handler,
                const std::function<bool()>& stopping, uint64_t body_bytes_max) {
-  DescriptorStream stream(descriptor, body_bytes_max);
-  Engine engine(handler, stopping, &stream, body_bytes_max);
+  DescriptorStream stream(descriptor, stopping, body_bytes_max);
+  Engine engine(handler, &stream, body_bytes_max);
   for (int idle = 0; idle < kIdlePollsMax && !stopping();) {
     if (!WaitFor(descriptor, POLLIN, kIdlePollMs)) {
       ++idle;

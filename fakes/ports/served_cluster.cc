@@ -13,6 +13,7 @@
 #include "fakes/ports/grpc_server.h"
 #include "fakes/ports/http_calls.h"
 #include "fakes/ports/listener.h"
+#include "fakes/ports/s3_client.h"
 #include "fakes/ports/served_state.h"
 #include "fakes/tikv/cluster_faults.h"
 
@@ -108,7 +109,13 @@ class ServedCluster::Impl {
         storages_(objects::Storages::LocalFolders()),
         script_(&world_),
         live_(&world_),
-        ready_(ready_promise_.get_future().share()) {}
+        ready_(ready_promise_.get_future().share()) {
+    storages_.ServeS3([this](const ::backup::S3& target) {
+      S3ClientOptions client;
+      client.stopping = [this]() { return live_.stopping(); };
+      return S3ObjectStore::Open(target, std::move(client));
+    });
+  }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() { Stop(); }

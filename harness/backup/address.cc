@@ -18,7 +18,7 @@ namespace {
 using juicefs::KeyValues;
 
 constexpr size_t kWarningsOfAKindMax = 5;
-constexpr char kOpened[] = "kv://, dump://, dump-bin://, br://, tikv://, mount:// and view://";
+constexpr char kOpened[] = "kv://, dump://, dump-bin://, br://, br+s3://, tikv://, mount:// and view://";
 
 /// %23 and %25, and any other two hex digits.
 Result<Bytes> UnescapePercent(std::string_view text) {
@@ -51,6 +51,9 @@ Result<Scheme> SchemeOf(std::string_view name, std::string_view text) {
   if (name == "br") {
     return Scheme::kBr;
   }
+  if (name == "br+s3") {
+    return Scheme::kBrS3;
+  }
   if (name == "tikv") {
     return Scheme::kTikv;
   }
@@ -60,7 +63,7 @@ Result<Scheme> SchemeOf(std::string_view name, std::string_view text) {
   if (name == "view") {
     return Scheme::kView;
   }
-  for (const std::string_view known : {"sim", "br+s3"}) {
+  for (const std::string_view known : {"sim"}) {
     if (name == known) {
       return Status::Unsupported("\"" + std::string(text) + "\": " + std::string(known) + ":// cannot be opened; " + kOpened + " can");
     }
@@ -112,6 +115,40 @@ Result<Cipher> ParseCrypter(std::string_view text) {
                                    " bytes in hex for this crypter.method, got " + std::to_string(cipher.key.size()));
   }
   return cipher;
+}
+
+/// `endpoint=...&access-key=...`, as br takes it behind s3://bucket/prefix ('_' and '-' are one); what belongs to the cipher is left
+/// in `rest`.
+Status ParseS3(std::string_view text, ::backup::S3* s3, std::string* rest) {
+  s3->set_force_path_style(true);
+  const std::map<std::string_view, void (*)(::backup::S3*, const Bytes&)> setters = {
+      {"endpoint", [](::backup::S3* to, const Bytes& value) { to->set_endpoint(value); }},
+      {"region", [](::backup::S3* to, const Bytes& value) { to->set_region(value); }},
+      {"access-key", [](::backup::S3* to, const Bytes& value) { to->set_access_key(value); }},
+      {"secret-access-key", [](::backup::S3* to, const Bytes& value) { to->set_secret_access_key(value); }},
+      {"session-token", [](::backup::S3* to, const Bytes& value) { to->set_session_token(value); }},
+      {"force-path-style", [](::backup::S3* to, const Bytes& value) { to->set_force_path_style(value == "true"); }}};
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    std::string name(part.substr(0, part.find('=')));
+    std::replace(name.begin(), name.end(), '_', '-');
+    if (name.rfind("crypter.", 0) == 0) {
+      *rest += (rest->empty() ? "" : "&") + std::string(part);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const Bytes value, UnescapePercent(part.substr(std::min(part.size(), name.size() + 1))));
+    const auto setter = setters.find(name);
+    if (setter == setters.end()) {
+      return Status::InvalidArgument("\"" + Printable(name) + "\" behind '?' of a br+s3:// address: expected endpoint, region, access-key, "
+                                     "secret-access-key, session-token, force-path-style or crypter.method");
+    }
+    if (name == "force-path-style" && value != "true" && value != "false") {
+      return Status::InvalidArgument("force-path-style of a br+s3:// address: expected true or false");
+    }
+    setter->second(s3, value);
+  }
+  return Status::Ok();
 }
 
 /// The value behind each of `names`, in their order; every other name is an error.
@@ -294,20 +331,9 @@ void WarnOfBackup(const BackupContents& contents, std::vector<std::string>* warn
 }
 
 Result<OpenedSource> OpenBr(const Address& address) {
-  OpenedSource source;
-  source.address = address;
   ASSIGN_OR_RETURN(const std::unique_ptr<objects::ObjectStore> store,
                    objects::DirectoryObjectStore::Open(address.path, objects::DirectoryObjectStore::Access::kReadOnly));
-  BackupReadOptions options;
-  options.cipher = address.cipher;
-  ASSIGN_OR_RETURN(BackupContents contents, ReadBackup(store.get(), options));
-  source.pairs = std::move(contents.pairs);
-  contents.pairs.clear();
-  source.cut = contents.cut;
-  WarnOfBackup(contents, &source.warnings);
-  source.backup = std::move(contents);
-  RETURN_IF_ERROR(ChooseVolume(&source));
-  return source;
+  return OpenBackup(address, store.get());
 }
 
 Result<OpenedSource> OpenFile(const Address& address) {
@@ -322,6 +348,7 @@ Result<OpenedSource> OpenFile(const Address& address) {
       return OpenBr(address);
     case Scheme::kView:
       return OpenView(address);
+    case Scheme::kBrS3:
     case Scheme::kTikv:
     case Scheme::kMount:
       break;
@@ -335,7 +362,7 @@ Result<Address> ParseAddress(std::string_view text) {
   const size_t colon = text.find("://");
   if (colon == std::string_view::npos) {
     return Status::InvalidArgument("\"" + Printable(text) + "\" is no address: expected kv://FILE, dump://FILE, dump-bin://FILE, "
-                                   "br://FOLDER, tikv://PD/VOLUME, mount://FOLDER or view://FILE");
+                                   "br://FOLDER, br+s3://BUCKET/PREFIX, tikv://PD/VOLUME, mount://FOLDER or view://FILE");
   }
   Address address;
   address.text = std::string(text);
@@ -353,14 +380,26 @@ Result<Address> ParseAddress(std::string_view text) {
     address.text = std::string(text.substr(0, text.find('?')));
     return address;
   }
-  if (const size_t question = rest.find('?'); address.scheme == Scheme::kBr && question != std::string_view::npos) {
-    ASSIGN_OR_RETURN(address.cipher, ParseCrypter(rest.substr(question + 1)));
+  const bool in_s3 = address.scheme == Scheme::kBrS3;
+  std::string_view behind_question;
+  if (const size_t question = rest.find('?'); (in_s3 || address.scheme == Scheme::kBr) && question != std::string_view::npos) {
+    behind_question = rest.substr(question + 1);
     rest = rest.substr(0, question);
     address.text = std::string(text.substr(0, colon + 3)) + std::string(rest) +
                    (address.volume.has_value() ? std::string(text.substr(text.find('#'))) : std::string());
   }
+  std::string crypter(behind_question);
+  if (in_s3) {
+    crypter.clear();
+    RETURN_IF_ERROR(ParseS3(behind_question, &address.s3, &crypter));
+  }
+  ASSIGN_OR_RETURN(address.cipher, ParseCrypter(crypter));
   ASSIGN_OR_RETURN(address.path, UnescapePercent(rest));
-  if (address.path.empty() || address.path.find('\0') != std::string::npos) {
+  if (in_s3) {
+    address.s3.set_bucket(address.path.substr(0, address.path.find('/')));
+    address.s3.set_prefix(address.path.substr(std::min(address.path.size(), address.s3.bucket().size() + 1)));
+  }
+  if (address.path.empty() || (in_s3 && address.s3.bucket().empty()) || address.path.find('\0') != std::string::npos) {
     return Status::InvalidArgument("\"" + Printable(text) + "\": expected a path behind ://");
   }
   return address;
@@ -389,6 +428,21 @@ Result<OpenedSource> SourceFromView(const Address& address, juicefs::View view) 
   source.content = OpenedSource::Content::kViews;
   source.volume_names = {Bytes()};
   source.views.emplace(Bytes(), std::move(view));
+  return source;
+}
+
+Result<OpenedSource> OpenBackup(const Address& address, objects::ObjectStore* store) {
+  OpenedSource source;
+  source.address = address;
+  BackupReadOptions options;
+  options.cipher = address.cipher;
+  ASSIGN_OR_RETURN(BackupContents contents, ReadBackup(store, options));
+  source.pairs = std::move(contents.pairs);
+  contents.pairs.clear();
+  source.cut = contents.cut;
+  WarnOfBackup(contents, &source.warnings);
+  source.backup = std::move(contents);
+  RETURN_IF_ERROR(ChooseVolume(&source));
   return source;
 }
 

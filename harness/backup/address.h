@@ -5,6 +5,9 @@
 //   dump-bin:///m.bin[.gz|.zst]  juicefs dump --binary: the records of one volume
 //   br:///dir                    a br backup folder; of an encrypted one with its key behind the path, as br takes it:
 //                                ?crypter.method=aes128-ctr&crypter.key=HEX, or &crypter.key-file=PATH (a file with the hex)
+//   br+s3://bucket/prefix        the same in a bucket of S3; behind '?' as br takes it: endpoint, region, access-key, secret-access-key,
+//                                session-token, force-path-style, and the keys of an encrypted one. Parsed here, read with a store
+//                                that a layer with sockets gives
 //   tikv://pd1:2379,pd2:2379/vol[@TS][?ca=PATH&cert=PATH&key=PATH]
 //                                one volume of a running cluster, JuiceFS's own form, at a timestamp of PD; without a volume
 //                                the whole cluster. Parsed here, read by harness/remote
@@ -12,7 +15,7 @@
 //   view:///v.jsonl[.gz|.zst]    what `view --json` of one volume wrote, or a recorded walk of a mount: a view, no pairs
 // A path may be relative: kv://keys.txt. `#vol` behind an address names one volume of those it holds; without it all are
 // meant. A '#' that belongs to the path is written %23, a '%' as %25, and behind br:// a '?' as %3F. Messages do not show keys.
-// Other schemes (sim, br+s3) are named by their error.
+// Another scheme (sim) is named by its error.
 // Read-only: nothing is written, created or locked.
 #pragma once
 
@@ -24,16 +27,19 @@
 #include "harness/backup/backup_reader.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/volumes.h"
+#include "proto/tikv/backup.pb.h"
 
 namespace kvjury::backup {
 
-enum class Scheme { kKv, kDump, kDumpBinary, kBr, kTikv, kMount, kView };
+enum class Scheme { kKv, kDump, kDumpBinary, kBr, kBrS3, kTikv, kMount, kView };
 
 struct Address {
   Scheme scheme = Scheme::kKv;
   std::string path;
   std::optional<Bytes> volume;
   Cipher cipher;
+  /// Of br+s3://.
+  ::backup::S3 s3;
   /// Of tikv://: host:port of PD's members; the timestamp, if one was given; PEM files, empty for a cluster without TLS.
   std::vector<std::string> members;
   std::optional<Timestamp> cut;
@@ -80,7 +86,10 @@ Result<OpenedSource> SourceFromPairs(const Address& address, juicefs::KeyValues 
 /// A source that shows one volume whose name it does not know. Errors: kNotFound (a volume was asked for by its name).
 Result<OpenedSource> SourceFromView(const Address& address, juicefs::View view);
 
-/// Not for tikv:// and mount://, whose error is kUnsupported. Errors: kInvalidArgument, kNotFound (no such file or volume), kDataLoss, kUnsupported, kEnvironment; each names the
+/// A backup in any object store, as that of a br:// address. Errors: as OpenAddress.
+Result<OpenedSource> OpenBackup(const Address& address, objects::ObjectStore* store);
+
+/// Not for br+s3://, tikv:// and mount://, whose error is kUnsupported. Errors: kInvalidArgument, kNotFound (no such file or volume), kDataLoss, kUnsupported, kEnvironment; each names the
 /// address, and the line or offset where there is one. Damage inside a readable backup is no error: see backup->findings.
 Result<OpenedSource> OpenAddress(const Address& address);
 Result<OpenedSource> OpenAddress(std::string_view text);

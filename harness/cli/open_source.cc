@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "fakes/ports/s3_client.h"
 #include "harness/cli/progress.h"
 
 namespace kvjury::cli {
@@ -34,6 +35,15 @@ Result<backup::OpenedSource> OpenCluster(const backup::Address& address) {
   return source;
 }
 
+Result<backup::OpenedSource> OpenS3(const backup::Address& address) {
+  Result<std::unique_ptr<objects::ObjectStore>> store = ports::S3ObjectStore::Open(address.s3);
+  if (!store.ok()) {
+    return store.error().WithContext(address.text);
+  }
+  Result<backup::OpenedSource> source = backup::OpenBackup(address, store->get());
+  return source.ok() ? std::move(source) : source.error().WithContext(address.text);
+}
+
 Result<backup::OpenedSource> OpenMount(const backup::Address& address, const OpenOptions& options) {
   tools::WalkOptions walk = options.walk;
   std::unique_ptr<Progress> progress;
@@ -56,6 +66,8 @@ Result<backup::OpenedSource> OpenSource(const std::string& text, const OpenOptio
       return OpenCluster(address);
     case backup::Scheme::kMount:
       return OpenMount(address, options);
+    case backup::Scheme::kBrS3:
+      return OpenS3(address);
     default:
       return backup::OpenAddress(address);
   }

@@ -13,7 +13,8 @@ namespace kvjury::cli {
 
 /// What the help says of an address.
 inline constexpr char kAddressHelp[] =
-    "kv:///keys.txt[.gz], dump:///m.json[.gz], dump-bin:///m.bin[.gz], br:///dir; #NAME means one volume; tikv://PD/VOLUME[@TS]; mount:///mnt; view:///v.jsonl[.gz]";
+    "kv:///keys.txt[.gz], dump:///m.json[.gz], dump-bin:///m.bin[.gz], br:///dir, br+s3://bucket/prefix; #NAME means one volume; "
+    "tikv://PD/VOLUME[@TS]; mount:///mnt; view:///v.jsonl[.gz]";
 
 struct OpenOptions {
   /// How a mount is read.

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fakes/ports/served_cluster.h"
+#include "harness/cli/serve_s3.h"
 #include "harness/cli/served_content.h"
 #include "harness/cli/signals.h"
 #include "harness/cli/verb.h"
@@ -47,6 +48,7 @@ class ServeVerb : public Verb {
     verb->add_option("--cert", options_.tls.certificate, "TLS on all ports with this certificate (PEM)");
     verb->add_option("--key", options_.tls.key, "Its key (PEM)");
     verb->add_option("--ca", options_.tls.ca, "Mutual TLS: clients must show a certificate that this CA (PEM) signed");
+    s3_.Register(verb);
     verb->add_option("--tls-init", tls_init_, "Only make a small CA and certificates for tests in this folder, and end");
     verb->add_flag("--json", json_, "The addresses as one JSON object on stdout");
     verb->add_flag("-v,--verbose", verbose_, "A line for each connection, and at the end a summary of calls");
@@ -89,6 +91,9 @@ class ServeVerb : public Verb {
     options_.on_failure = [&failure](const Status& status) { failure.set_value(status); };
     options_.on_warning = [terminal](const std::string& sentence) { Warn(terminal, sentence); };
     const GracefulStop stop;
+    if (const Status s3 = s3_.Start(&options_); !s3.ok()) {
+      return Fail(terminal, s3);
+    }
     Result<std::unique_ptr<ports::ServedCluster>> started = ports::ServedCluster::Start(std::move(options_));
     if (!started.ok()) {
       return Fail(terminal, started.error());
@@ -105,7 +110,11 @@ class ServeVerb : public Verb {
     }
     if (verbose_) {
       SaySummary(terminal, (*started)->calls());
+      if (s3_.server() != nullptr) {
+        SaySummary(terminal, s3_.server()->calls());
+      }
     }
+    s3_.End(terminal, verbose_);
     for (const std::string& label : (*started)->never_fired()) {
       Warn(terminal, "nothing came up at \"" + label + "\" of " + faults_);
     }
@@ -171,6 +180,7 @@ class ServeVerb : public Verb {
       words += fmt::format("  read-only, as it was at {}\n", frozen_at_.value());
     }
     words += fmt::format("  control socket: {}\n", control_);
+    s3_.Describe(&object, &words);
     words += fmt::format("  juicefs: tikv://{}/NAME; br: --pd {}; Ctrl-C ends it\n", served.pd_addresses().front(),
                          served.pd_addresses().front());
     const std::string text = object.dump(2) + "\n";
@@ -195,6 +205,7 @@ class ServeVerb : public Verb {
   }
 
   ports::ServeOptions options_;
+  ServeS3 s3_;
   std::string volume_;
   std::string at_;
   Timestamp frozen_at_;
