@@ -32,7 +32,7 @@ TEST(Address, AWrongOneSaysWhatWasExpected) {
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(status.message(), testing::AnyOf(testing::HasSubstr("expected"), testing::HasSubstr("two hex digits"))) << text;
   }
-  for (const char* text : {"br+s3://bucket/x", "sim:x"}) {
+  for (const char* text : {"sim:x", "sim://x"}) {
     const Status status = ParseAddress(text).status();
     EXPECT_EQ(status.code(), std::string(text) == "sim:x" ? StatusCode::kInvalidArgument : StatusCode::kUnsupported) << text;
   }
@@ -54,6 +54,33 @@ TEST(Address, ARunningClusterHasMembersAVolumeATimestampAndCertificates) {
     EXPECT_EQ(ParseAddress(std::string("tikv://") + rest).status().code(), StatusCode::kInvalidArgument) << rest;
   }
   EXPECT_EQ(OpenAddress("tikv://pd:1/v").status().code(), StatusCode::kUnsupported);
+}
+
+TEST(Address, ABackupInABucketSaysWhereAndDoesNotShowItsSecrets) {
+  const Address full = ParseAddress("br+s3://bkt/some/prefix?endpoint=http://127.0.0.1:9000&region=r&access_key=AK&secret-access-key=a%23b%26c"
+                                    "&session-token=t&force-path-style=false&crypter.method=aes128-ctr&crypter.key=30313233343536373839616263646566#vol1")
+                           .value();
+  EXPECT_EQ(full.scheme, Scheme::kBrS3);
+  EXPECT_EQ(full.s3.bucket(), "bkt");
+  EXPECT_EQ(full.s3.prefix(), "some/prefix");
+  EXPECT_EQ(full.s3.endpoint(), "http://127.0.0.1:9000");
+  EXPECT_EQ(full.s3.region() + full.s3.access_key() + full.s3.session_token(), "rAKt");
+  EXPECT_EQ(full.s3.secret_access_key(), "a#b&c");
+  EXPECT_FALSE(full.s3.force_path_style());
+  EXPECT_TRUE(full.cipher.encrypts());
+  EXPECT_EQ(full.text, "br+s3://bkt/some/prefix#vol1");
+  EXPECT_EQ(ParseAddress("br+s3://bkt").value().s3.prefix(), "");
+  EXPECT_TRUE(ParseAddress("br+s3://bkt").value().s3.force_path_style());
+  for (const char* rest : {"", "/prefix", "bkt?bucket=x", "bkt?force-path-style=perhaps", "bkt?crypter.key=zz"}) {
+    EXPECT_EQ(ParseAddress(std::string("br+s3://") + rest).status().code(), StatusCode::kInvalidArgument) << rest;
+  }
+  EXPECT_EQ(OpenAddress("br+s3://bkt/x").status().code(), StatusCode::kUnsupported);
+}
+
+TEST(Address, OneStoreIsReadAsOneFolder) {
+  objects::MemoryObjectStore store;
+  const Address address = ParseAddress("br+s3://bkt/x").value();
+  EXPECT_EQ(OpenBackup(address, &store).status().code(), StatusCode::kNotFound);
 }
 
 TEST(Address, AKeyStandsBehindTheFolderAndIsNotShown) {
