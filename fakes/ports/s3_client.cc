@@ -182,7 +182,8 @@ class S3ObjectStore::Impl {
       if (again) {
         return Status::Unavailable(words);
       }
-      return answer.status == 404 ? Status::NotFound(words) : Status::Rejected(words);
+      const bool no_object = answer.status == 404 && (answer.code.empty() || answer.code == "NoSuchKey");
+      return no_object ? Status::NotFound(words) : Status::Rejected(words);
     }
   }
 

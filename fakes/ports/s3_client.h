@@ -40,7 +40,7 @@ class S3ObjectStore final : public objects::ObjectStore {
   S3ObjectStore& operator=(const S3ObjectStore&) = delete;
   ~S3ObjectStore() override;
 
-  /// Errors, of all: kNotFound (object or bucket); kUnavailable after the last try; kRejected for every other answer that is an error.
+  /// Errors, of all: kNotFound (no such object); kUnavailable after the last try; kRejected for every other answer that is an error.
   Status Put(const std::string& name, std::string_view bytes) override;
   Result<Bytes> Get(const std::string& name) override;
   Result<objects::ObjectInfo> Head(const std::string& name) override;

@@ -117,7 +117,7 @@ TEST(S3Ports, WrongKeysAndTargets) {
   EXPECT_THAT(Connect(target)->Get("x").status().message(), HasSubstr("InvalidAccessKeyId"));
   target = TargetOf(*server);
   target.set_bucket("none");
-  EXPECT_EQ(Connect(target)->Put("x", "1").code(), StatusCode::kNotFound);
+  EXPECT_EQ(Connect(target)->Put("x", "1").code(), StatusCode::kRejected) << "no bucket is not a missing object";
   target.set_endpoint("127.0.0.1:9000");
   EXPECT_EQ(S3ObjectStore::Open(target).status().code(), StatusCode::kInvalidArgument);
   target.set_bucket("");

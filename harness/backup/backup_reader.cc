@@ -57,7 +57,8 @@ class Reader {
   Result<BackupContents> Read() {
     Result<Bytes> bytes = store_->Get(kBackupMetaName);
     if (!bytes.ok()) {
-      return bytes.error().WithContext("a backup has a backupmeta, " + store_->description() + " has none");
+      const bool missing = bytes.error().code() == StatusCode::kNotFound;
+      return missing ? bytes.error().WithContext("a backup has a backupmeta, " + store_->description() + " has none") : bytes.error();
     }
     ASSIGN_OR_RETURN(contents_.meta, ParseBackupMeta(*bytes, options_.cipher));
     for (const RuleInfo& info : kRuleInfos) {

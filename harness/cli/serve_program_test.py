@@ -45,6 +45,19 @@ class Serve(ServedTest):
             except (ssl.SSLError, ConnectionError):
                 return False
 
+    def test_an_s3_endpoint_is_beside_it_and_a_backup_in_a_bucket_is_an_address_whose_secrets_are_not_shown(self):
+        served = self.Start("--stores", "1", "--s3-port", "0", "--s3-bucket", "one", "--s3-bucket", "two")
+        endpoint = served.addresses["s3"]["endpoint"]
+        self.assertEqual(served.addresses["s3"], {"endpoint": endpoint, "buckets": ["one", "two"], "access_key": "kvjury"})
+        for bucket, secret, word in (("one", "kvjurysecret", "NoSuchKey"), ("none", "kvjurysecret", "NoSuchBucket"), ("one", "hunter2", "SignatureDoesNotMatch")):
+            code, out, err = Run("view", f"br+s3://{bucket}/x?endpoint={endpoint}&access-key=kvjury&secret-access-key={secret}")
+            self.assertEqual((code, out), (6, ""))
+            self.assertIn(word, err)
+            self.assertNotIn(secret, err)
+        self.assertEqual(Run("view", f"br+s3://one/x?endpoint={endpoint}&key=hunter2")[0], 2)
+        for arguments, code in ((["--s3-bucket", "x"], 2), (["--s3-port", "0", "--s3-bucket", "NO"], 2), (["--s3-port", endpoint.rsplit(":", 1)[1]], 6)):
+            self.assertEqual(Run("serve", "--pd-port", "0", *arguments)[0], code, arguments)
+
     def test_under_mutual_tls_only_the_right_certificates_and_names_are_served_on_every_port(self):
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)

@@ -38,7 +38,7 @@ class ServeVerb : public Verb {
     verb->add_option("--data", options_.data, "Keep the state in this folder, and go on from it: the same cluster on the same ports");
     verb->add_option("--faults", faults_, "Faults and delays of this case file strike outside calls by their labels (external/KvGet/region[...]#1)");
     verb->add_option("--control", options_.control, "The socket on which kvjury poke is heard");
-    verb->add_option("--volume", volume_, "What the cluster holds: kv://, dump-bin://, br:// or tikv://");
+    verb->add_option("--volume", volume_, "What the cluster holds: kv://, dump-bin://, br://, br+s3:// or tikv://");
     verb->add_flag("--read-only", read_only_, "Clients may not change data: what --volume held stays as it was, for juicefs mount --read-only")
         ->needs("--volume")
         ->excludes("--data");

@@ -50,7 +50,10 @@ def Boto(url, script, ok=(0,), **keys):
     return done.stdout
 
 
-@unittest.skipUnless(shutil.which("s3cmd"), "no s3cmd (Debian's package)")
+HAS_S3CMD = unittest.skipUnless(shutil.which("s3cmd"), "no s3cmd (Debian's package)")
+
+
+@HAS_S3CMD
 class S3Cmd(unittest.TestCase):
     def setUp(self):
         self.folder = self.enterContext(Folder())
@@ -212,6 +215,7 @@ class JuiceFsBench(unittest.TestCase):
             self.assertEqual({row for row, result in rows.items() if result != "pass"}, {"change owner/group", "change permission", "change mtime"})
 
 
+@HAS_S3CMD
 @Needs("juicefs", mounts=True)
 class EvidenceSurvives(unittest.TestCase):
     def test_a_mount_of_the_past_reads_blocks_that_were_deleted_since(self):
