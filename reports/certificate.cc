@@ -130,7 +130,7 @@ Result<std::string> CertificateJson(const record::Certificate& certificate) {
 Status WriteCertificate(const std::string& folder, const record::Certificate& certificate) {
   ASSIGN_OR_RETURN(const std::string json, CertificateJson(certificate));
   RETURN_IF_ERROR(WriteFileWhole(folder + "/certificate.html", CertificateHtml(certificate, json)));
-  return WriteFileWhole(folder + "/certificate.json", json);
+  return WriteFileWhole(folder + "/" + kCertificateFile, json);
 }
 
 Result<record::Certificate> ParseCertificate(const std::string& file_name, std::string_view text) {

@@ -15,6 +15,7 @@
 namespace kvjury::reports {
 
 inline constexpr uint32_t kCertificateSchema = 1;
+inline constexpr char kCertificateFile[] = "certificate.json";
 
 /// Errors: kInvalidArgument with a sentence when the drill is not same, compared nothing, or names no digest of an input.
 Result<record::Certificate> MakeCertificate(const record::DrillRecord& drill, const std::string& program_version);

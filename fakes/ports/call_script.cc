@@ -2,6 +2,8 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include "proto/tikv/http.pb.h"
+
 namespace kvjury::ports {
 
 namespace {
@@ -16,6 +18,15 @@ Bytes KeyIn(const protobuf::Message& message, const char* name) {
   return message.GetReflection()->GetString(message, field);
 }
 
+// Whether a wish for `wished` is about this call.
+bool IsAbout(const std::string& wished, const std::string& method, const protobuf::Message& request) {
+  if (wished.empty() || wished == method) {
+    return true;
+  }
+  const auto* http = dynamic_cast<const ::http::Request*>(&request);
+  return http != nullptr && ("http/" + http->method() + http->path()).compare(0, wished.size(), wished) == 0;
+}
+
 }  // namespace
 
 sim::Label CallScript::Next(const sim::Address& to, const std::string& method, const protobuf::Message& request) {
@@ -23,7 +34,7 @@ sim::Label CallScript::Next(const sim::Address& to, const std::string& method, c
   const uint64_t number = ++calls_[{method, start}];
   sim::Label label = (root_ / method).Keyed("region", start, number);
   if (!wishes_.empty()) {
-    MeetWishes(to, method, label);
+    MeetWishes(to, method, request, label);
   }
   return label;
 }
@@ -40,7 +51,7 @@ size_t CallScript::Clear() {
   return count;
 }
 
-void CallScript::MeetWishes(const sim::Address& to, const std::string& method, const sim::Label& label) {
+void CallScript::MeetWishes(const sim::Address& to, const std::string& method, const protobuf::Message& request, const sim::Label& label) {
   // Loading again adds to what is planned; what is drawn stays as it is.
   record::Case addition;
   if (world_->spec().has_explore()) {
@@ -52,7 +63,7 @@ void CallScript::MeetWishes(const sim::Address& to, const std::string& method, c
       continue;
     }
     const bool at_store = to.find("store-") != sim::Address::npos;
-    if ((!wish->method.empty() && wish->method != method) || (wish->only_at_stores && !at_store)) {
+    if (!IsAbout(wish->method, method, request) || (wish->only_at_stores && !at_store)) {
       ++wish;
       continue;
     }

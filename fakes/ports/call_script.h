@@ -37,7 +37,7 @@ class CallScript {
   sim::Label NextAnswer(const std::string& method, const google::protobuf::Message& answer);
 
   struct Wish {
-    /// Empty: any.
+    /// Empty: any. Of HTTP also "http/POST/pd/api/v1/schedulers": the method and how the path begins.
     std::string method;
     /// Only calls to stores, not to PD.
     bool only_at_stores = false;
@@ -57,7 +57,7 @@ class CallScript {
   [[nodiscard]] uint64_t met() const { return met_; }
 
  private:
-  void MeetWishes(const sim::Address& to, const std::string& method, const sim::Label& label);
+  void MeetWishes(const sim::Address& to, const std::string& method, const google::protobuf::Message& request, const sim::Label& label);
 
   sim::World* world_;
   RegionStart region_start_;

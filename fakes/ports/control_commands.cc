@@ -22,9 +22,14 @@ Result<uint64_t> Number(std::string_view name, std::string_view text) {
   return number;
 }
 
+// "KvGet", or of HTTP "http/POST/pd/api/v1/schedulers".
 bool IsMethod(std::string_view text) {
-  return !text.empty() && text.size() <= kMethodSizeMax &&
-         std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); });
+  constexpr std::string_view kOfHttp = "http/";
+  const bool is_http = text.compare(0, kOfHttp.size(), kOfHttp) == 0;
+  return !text.empty() && text.size() <= kMethodSizeMax && std::all_of(text.begin(), text.end(), [is_http](char c) {
+    const bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return is_word || (is_http && (c == '/' || c == '-' || c == '_' || c == '.'));
+  });
 }
 
 template <class T>

@@ -20,7 +20,7 @@ struct ControlCommand {
   std::string verb;
   std::optional<Bytes> key;
   std::optional<uint64_t> store;
-  /// Of a call, "KvGet"; empty: any.
+  /// Of a call, "KvGet"; of HTTP "http/GET/pd/api/v1/version", the method and how the path begins; empty: any.
   std::optional<std::string> method;
   std::optional<uint64_t> count;
   std::optional<uint64_t> for_ms;

@@ -8,20 +8,24 @@
 #include <chrono>
 #include <filesystem>
 
-#include "harness/cli/open_source.h"
+#include "harness/cli/served_content.h"
 #include "harness/cli/signals.h"
 #include "harness/cli/verb.h"
 #include "harness/cli/version.h"
 #include "harness/explore/volume_library.h"
+#include "harness/juicefs/volumes.h"
 #include "harness/tools/confinement.h"
 #include "harness/tools/drill.h"
+#include "reports/certificate.h"
+#include "reports/drill_folder.h"
+#include "reports/drill_words.h"
 
 namespace kvjury::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kDrills[] = "/scenarios/drills";
+
 constexpr char kNone[] = "none";
 constexpr char kAll[] = "all";
 // Beside the two phases of the tool: clusters, mounts, writers, reading, judging.
@@ -37,8 +41,8 @@ class DriveVerb : public Verb {
  public:
   CLI::App* Register(CLI::App* program) override {
     CLI::App* verb = program->add_subcommand("drive", "Drills: a real tool backs a live volume up and restores it, and mounts of both are compared");
-    verb->add_option("RECIPE", recipe_names_, "Names of kvjury list recipes, files, or all")->required();
-    verb->add_option("--faults", fault_names_, "Names of kvjury list faults of drills, files, none (without), or all (none and all)")->delimiter(',');
+    verb->add_option("RECIPE", recipe_names_, "Names of `kvjury list recipes`, files, or all")->required();
+    verb->add_option("--faults", fault_names_, "Names of `kvjury list drill-faults`, files, none, or all (none and each)")->delimiter(',');
     verb->add_option("--cases", cases_, "Drills of each recipe and fault")->capture_default_str()->check(CLI::Range(1, 10'000));
     verb->add_option("--volume", volume_, "What the source holds: kv://, br:// or tikv:// with one volume")->capture_default_str();
     verb->add_option("--writers", options_.writers, "Processes that write through the mount meanwhile")->capture_default_str()->check(CLI::Range(1, 64));
@@ -47,7 +51,8 @@ class DriveVerb : public Verb {
     verb->add_option("--time-out", time_out_s_, "Seconds for each of backup and restore")->capture_default_str()->check(CLI::Range(5, 86'400));
     verb->add_option("--seed", options_.seed, "What the writers do is drawn from it")->capture_default_str();
     verb->add_option("--out", out_, "The folder for results")->capture_default_str();
-    verb->add_flag("--json", json_, "The records as one JSON object on stdout");
+    verb->add_option("--time-budget", time_budget_s_, "Seconds after which no further drill begins; the rest are unproven. 0: none")->capture_default_str();
+    verb->add_flag("--json", json_, "What verdict.json holds, on stdout");
     return verb;
   }
 
@@ -60,25 +65,29 @@ class DriveVerb : public Verb {
         return Fail(terminal, prepared);
       }
     }
+    reports::DrillReport report({kVersion, options_.seed, RepeatCommand(), fs::absolute(out_).string()});
+    Result<reports::DrillFolder> folder = reports::DrillFolder::Open(out_);
+    if (!folder.ok()) {
+      return Fail(terminal, folder.error());
+    }
     *terminal->err << fmt::format("kvjury drive: seed {}, {} drills, results in {}\n", options_.seed, cells_.size(), out_) << std::flush;
-    ExitCode code = ExitCode::kNothingChecked;
-    bool any = false;
+    const auto begun = std::chrono::steady_clock::now();
     for (const Cell& cell : cells_) {
-      const Result<record::DrillRecord> record = RunCell(cell);
+      const bool is_over = time_budget_s_ > 0 && std::chrono::steady_clock::now() - begun > std::chrono::seconds(time_budget_s_);
+      const Result<record::DrillRecord> record =
+          is_over ? NoResult(cell, record::DRILL_UNPROVEN, "not begun: the time budget was used up") : RunCell(cell);
       if (stop.requested()) {
         return *stop.requested();
       }
       if (!record.ok()) {
         return Fail(terminal, record.error());
       }
-      Tell(*record);
-      if (record->outcome() != record::DRILL_SKIPPED) {
-        const ExitCode one = CodeOf(record->outcome());
-        code = any ? reports::MoreImportant(code, one) : one;
-        any = true;
+      const Status kept = Take(*record, &report, &*folder);
+      if (!kept.ok()) {
+        return Fail(terminal, kept);
       }
     }
-    return code;
+    return Finish(report, &*folder);
   }
 
  private:
@@ -94,8 +103,8 @@ class DriveVerb : public Verb {
   }
 
   Status ChooseCells() {
-    const std::string recipes = std::string(kSourceFolder) + kDrills + "/recipes";
-    const std::string faults = std::string(kSourceFolder) + kDrills + "/faults";
+    const std::string recipes = std::string(kSourceFolder) + tools::kRecipesFolder;
+    const std::string faults = std::string(kSourceFolder) + tools::kDrillFaultsFolder;
     if (recipe_names_ == std::vector<std::string>{kAll}) {
       recipe_names_ = tools::NamesIn(recipes, "recipe");
     }
@@ -115,7 +124,8 @@ class DriveVerb : public Verb {
     for (const std::string& name : recipe_names_) {
       ASSIGN_OR_RETURN(const record::Recipe recipe, tools::ReadRecipe(name, recipes));
       for (const record::DrillFault& fault : chosen) {
-        if (!fault.only_tool().empty() && std::count(recipe.tool().begin(), recipe.tool().end(), fault.only_tool()) == 0) {
+        const bool has_tool = fault.only_tool().empty() || std::count(recipe.tool().begin(), recipe.tool().end(), fault.only_tool()) > 0;
+        if (!has_tool || (fault.only_s3() && !recipe.s3())) {
           continue;
         }
         for (uint32_t number = 1; number <= cases_; ++number) {
@@ -128,17 +138,21 @@ class DriveVerb : public Verb {
 
   Status ReadVolume() {
     ASSIGN_OR_RETURN(const std::string address, explore::FindBundled(volume_, kSourceFolder));
-    ASSIGN_OR_RETURN(options_.pairs, PairsOfCluster(address));
+    ASSIGN_OR_RETURN(ServedContent content, ReadContent(address, ""));
     // TiKV's client stores no empty value, so that a volume there has none; one that was taken from another engine may.
-    const size_t empty = std::erase_if(options_.pairs, [](const auto& pair) { return pair.second.empty(); });
+    const size_t empty = std::erase_if(content.versions, [](const tikv::UserVersion& version) { return version.value.empty(); });
     if (empty > 0) {
       Warn(terminal_, fmt::format("{} keys of {} have empty values, which no volume on TiKV can have: left out", empty, volume_));
     }
-    juicefs::KeyValues pairs(options_.pairs.begin(), options_.pairs.end());
-    const std::vector<Bytes> names = juicefs::FindVolumes(pairs);
+    std::vector<Bytes> keys;
+    for (const tikv::UserVersion& version : content.versions) {
+      keys.push_back(version.key);
+    }
+    const std::vector<Bytes> names = juicefs::FindVolumes(keys);
     if (names.size() != 1) {
       return Status::InvalidArgument(fmt::format("{} holds {} volumes; a drill is about one (#NAME)", volume_, names.size()));
     }
+    options_.versions = std::move(content.versions);
     options_.volume = volume_;
     options_.volume_name = names.front();
     return Status::Ok();
@@ -232,27 +246,52 @@ class DriveVerb : public Verb {
     return record;
   }
 
-  static ExitCode CodeOf(record::DrillOutcome outcome) {
-    switch (outcome) {
-      case record::DRILL_SAME:
-        return ExitCode::kSame;
-      case record::DRILL_DIFFERENT:
-      case record::DRILL_FALSE_SUCCESS:
-      case record::DRILL_HANG:
-        return ExitCode::kDifferent;
-      case record::DRILL_HONEST_FAILURE:
-      case record::DRILL_UNPROVEN:
-        return ExitCode::kUnproven;
-      default:
-        return ExitCode::kNothingChecked;
-    }
+  /// The command line that carries all drills out again.
+  [[nodiscard]] std::string RepeatCommand() const {
+    std::string command = fmt::format("kvjury drive {} --seed {}", fmt::join(recipe_names_, " "), options_.seed);
+    command += fault_names_.empty() ? "" : fmt::format(" --faults {}", fmt::join(fault_names_, ","));
+    command += cases_ == 1 ? "" : fmt::format(" --cases {}", cases_);
+    return command;
   }
 
-  void Tell(const record::DrillRecord& record) {
-    *terminal_->err << fmt::format("{} {} {}: {}: {} ({:.1f} s, {} operations, {} meanwhile)\n", record.recipe(),
-                                   record.fault().empty() ? kNone : record.fault(), record.number(), record::DrillOutcome_Name(record.outcome()),
-                                   record.why(), static_cast<double>(record.took_ms()) / 1000, record.operations(), record.operations_during_backup())
-                    << std::flush;
+  Status Take(const record::DrillRecord& record, reports::DrillReport* report, reports::DrillFolder* folder) {
+    RETURN_IF_ERROR(folder->Append(record));
+    report->Add(record);
+    if (record.outcome() == record::DRILL_SAME) {
+      ASSIGN_OR_RETURN(const record::Certificate certificate, reports::MakeCertificate(record, kVersion));
+      RETURN_IF_ERROR(reports::WriteCertificate(out_ + "/" + record.folder(), certificate));
+    }
+    *terminal_->err << fmt::format("{}: {}: {}", reports::DrillName(record), reports::DrillWord(record.outcome()), reports::WhyOf(record));
+    if (record.took_ms() > 0) {
+      *terminal_->err << fmt::format(" ({:.1f} s, {} operations, {} while it was backed up)", static_cast<double>(record.took_ms()) / 1000,
+                                     record.operations(), record.operations_during_backup());
+    }
+    *terminal_->err << "\n" << std::flush;
+    return Status::Ok();
+  }
+
+  ExitCode Finish(const reports::DrillReport& report, reports::DrillFolder* folder) {
+    const Status finished = folder->Finish(report);
+    if (!finished.ok()) {
+      return Fail(terminal_, finished);
+    }
+    if (cells_.size() > 1) {
+      *terminal_->err << report.matrix().Text();
+    }
+    *terminal_->err << report.Sentence() << "\nreport: " << out_ << "/report.html\n";
+    for (const record::DrillRecord& drill : report.drills()) {
+      if (drill.outcome() != record::DRILL_SAME && !drill.folder().empty()) {
+        *terminal_->err << "replay: kvjury replay " << out_ << "/" << drill.folder() << "\n";
+        break;
+      }
+    }
+    *terminal_->err << std::flush;
+    if (json_) {
+      *terminal_->out << report.VerdictJson();
+      const Status flushed = FlushOut(terminal_);
+      return flushed.ok() ? report.exit_code() : Fail(terminal_, flushed);
+    }
+    return report.exit_code();
   }
 
   Terminal* terminal_ = nullptr;
@@ -268,6 +307,7 @@ class DriveVerb : public Verb {
   std::string out_ = "out";
   uint32_t cases_ = 1;
   int64_t time_out_s_ = 180;
+  int64_t time_budget_s_ = 0;
   bool require_tool_ = false;
   bool json_ = false;
 };

@@ -1,5 +1,6 @@
-// kvjury list bugs|faults|checks: what can be switched on, what can happen, what is looked at.
+// kvjury list bugs|faults|checks|recipes|drill-faults: what can be switched on, what can happen, what is looked at, what drills do.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/descriptor.h>
 
 #include <CLI/CLI.hpp>
@@ -8,7 +9,9 @@
 #include "fakes/sim/faults.h"
 #include "fakes/sim/planted_bugs.h"
 #include "harness/cli/verb.h"
+#include "harness/cli/version.h"
 #include "harness/judge/checks.h"
+#include "harness/tools/recipe.h"
 
 namespace kvjury::cli {
 namespace {
@@ -56,6 +59,36 @@ Json Checks() {
   return rows;
 }
 
+Json Recipes() {
+  Json rows = Json::array();
+  const std::string folder = std::string(kSourceFolder) + tools::kRecipesFolder;
+  for (const std::string& name : tools::NamesIn(folder, "recipe")) {
+    const Result<record::Recipe> recipe = tools::ReadRecipe(name, folder);
+    rows.push_back({{"name", name},
+                    {"tools", recipe.ok() ? std::vector<std::string>(recipe->tool().begin(), recipe->tool().end()) : std::vector<std::string>()},
+                    {"about", recipe.ok() ? recipe->about() : recipe.error().message()}});
+  }
+  return rows;
+}
+
+Json DrillFaults() {
+  Json rows = Json::array();
+  const std::string folder = std::string(kSourceFolder) + tools::kDrillFaultsFolder;
+  for (const std::string& name : tools::NamesIn(folder, "fault")) {
+    const Result<record::DrillFault> fault = tools::ReadDrillFault(name, folder);
+    rows.push_back({{"name", name}, {"about", fault.ok() ? fault->about() : fault.error().message()}});
+  }
+  return rows;
+}
+
+struct List {
+  const char* name;
+  Json (*rows)();
+};
+constexpr List kLists[] = {
+    {"bugs", &Bugs}, {"faults", &Faults}, {"checks", &Checks}, {"recipes", &Recipes}, {"drill-faults", &DrillFaults},
+};
+
 std::string CellText(const Json& cell) {
   if (!cell.is_array()) {
     return cell.get<std::string>();
@@ -98,16 +131,22 @@ std::string Table(const Json& rows) {
 class ListVerb : public Verb {
  public:
   CLI::App* Register(CLI::App* program) override {
-    CLI::App* verb = program->add_subcommand("list", "Planted bugs, faults or checks");
-    verb->add_option("WHAT", what_, "bugs, faults or checks")
-        ->required()
-        ->check(CLI::IsMember({"bugs", "faults", "checks"}));
+    std::vector<std::string> names;
+    for (const List& list : kLists) {
+      names.emplace_back(list.name);
+    }
+    CLI::App* verb = program->add_subcommand("list", "Planted bugs, faults, checks, recipes of drills and their faults");
+    verb->add_option("WHAT", what_, fmt::format("{}", fmt::join(names, ", ")))->required()->check(CLI::IsMember(names));
     verb->add_flag("--json", json_, "One JSON array instead of a table");
     return verb;
   }
 
   ExitCode Run(Terminal* terminal) override {
-    const Json rows = what_ == "bugs" ? Bugs() : what_ == "faults" ? Faults() : Checks();
+    const auto* chosen = std::find_if(std::begin(kLists), std::end(kLists), [this](const List& list) { return what_ == list.name; });
+    const Json rows = chosen->rows();
+    if (rows.empty()) {
+      return Fail(terminal, Status::NotFound("there are no " + what_ + " below " + kSourceFolder));
+    }
     *terminal->out << (json_ ? rows.dump(2) + "\n" : Table(rows));
     const Status flushed = FlushOut(terminal);
     return flushed.ok() ? ExitCode::kSame : Fail(terminal, flushed);

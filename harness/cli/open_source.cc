@@ -98,23 +98,4 @@ Result<std::map<Bytes, juicefs::View>> ViewsOf(const backup::OpenedSource& sourc
   return views;
 }
 
-Result<std::vector<std::pair<Bytes, Bytes>>> PairsOfCluster(const std::string& address) {
-  Result<backup::OpenedSource> opened = OpenSource(address);
-  RETURN_IF_ERROR(opened.status());
-  if (opened->content == backup::OpenedSource::Content::kViews) {
-    return Status::Unsupported(address + " holds no keys and values; expected kv://, br:// or tikv://");
-  }
-  std::vector<std::pair<Bytes, Bytes>> pairs;
-  if (opened->content == backup::OpenedSource::Content::kCluster) {
-    pairs.assign(opened->pairs.begin(), opened->pairs.end());
-    return pairs;
-  }
-  const Bytes& name = opened->volume_names.front();
-  const Bytes prefix = juicefs::VolumePrefix(name.empty() ? Bytes("vol") : name);
-  for (const auto& [key, value] : opened->pairs) {
-    pairs.emplace_back(prefix + key, value);
-  }
-  return pairs;
-}
-
 }  // namespace kvjury::cli

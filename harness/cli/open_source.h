@@ -36,8 +36,4 @@ Status CheckIntact(const backup::OpenedSource& source);
 /// juicefs::BuildView.
 Result<std::map<Bytes, juicefs::View>> ViewsOf(const backup::OpenedSource& source);
 
-/// What an address holds, as the pairs of a whole cluster; a volume without a name is called "vol". Errors: those of OpenSource, kUnsupported
-/// for a source without keys.
-Result<std::vector<std::pair<Bytes, Bytes>>> PairsOfCluster(const std::string& address);
-
 }  // namespace kvjury::cli

@@ -1,4 +1,4 @@
-// kvjury replay: runs recorded cases again and compares verdict and digest with what was recorded.
+// kvjury replay: runs recorded cases again, or judges the evidence of a drill again, and compares verdict and digest with what was recorded.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -8,7 +8,13 @@
 
 #include "harness/cli/case_session.h"
 #include "harness/cli/verb.h"
+#include "harness/cli/version.h"
 #include "harness/explore/case_file.h"
+#include "harness/explore/proto_text.h"
+#include "harness/tools/drill.h"
+#include "reports/certificate.h"
+#include "reports/drill_report.h"
+#include "reports/drill_words.h"
 
 namespace kvjury::cli {
 namespace {
@@ -16,14 +22,17 @@ namespace {
 class ReplayVerb : public Verb {
  public:
   CLI::App* Register(CLI::App* program) override {
-    CLI::App* verb = program->add_subcommand("replay", "Runs a recorded case again: same verdict, same digest?");
-    verb->add_option("FILE|BUNDLE", path_, "A case file, or a folder of results with case files in it")->required();
+    CLI::App* verb = program->add_subcommand("replay", "Runs a recorded case, or judges a drill's evidence, again: same verdict, same digest?");
+    verb->add_option("FILE|BUNDLE", path_, "A case file, a folder of results with case files in it, or a drill's folder or certificate")->required();
     verb->add_option("--out", options_.out, "Folder for the results")->capture_default_str();
     verb->add_flag("--json", options_.json, "The verdict as one JSON object on stdout");
     return verb;
   }
 
   ExitCode Run(Terminal* terminal) override {
+    if (IsOfDrill()) {
+      return ReplayDrill(terminal);
+    }
     options_.verb = "replay";
     options_.repeat_ppm = 0;
     options_.replay_command = "kvjury replay " + path_;
@@ -53,6 +62,56 @@ class ReplayVerb : public Verb {
   }
 
  private:
+  /// A drill's folder, or the certificate in it.
+  [[nodiscard]] bool IsOfDrill() const {
+    std::error_code error;
+    return std::filesystem::exists(path_ + "/" + tools::kDrillRecordFile, error) ||
+           std::filesystem::path(path_).filename() == reports::kCertificateFile;
+  }
+
+  /// The inputs are those of the certificate, if there is one, and they still say what they said.
+  ExitCode ReplayDrill(Terminal* terminal) {
+    std::error_code error;
+    const bool is_folder = std::filesystem::is_directory(path_, error);
+    const std::string folder = is_folder ? path_ : std::filesystem::absolute(path_).parent_path().string();
+    const std::string certificate_file = folder + "/" + reports::kCertificateFile;
+    if (!is_folder || std::filesystem::exists(certificate_file, error)) {
+      const Result<uint64_t> verified = VerifyCertificate(certificate_file, folder);
+      if (!verified.ok()) {
+        return Fail(terminal, verified.error());
+      }
+      *terminal->err << fmt::format("kvjury replay: {} inputs are those of the certificate\n", *verified);
+    }
+    const Result<record::DrillRecord> before = tools::ReadDrillRecord(folder);
+    const Result<record::DrillRecord> again = before.ok() ? tools::ReplayDrill(folder) : before;
+    if (!again.ok()) {
+      return Fail(terminal, again.error());
+    }
+    *terminal->err << fmt::format("{}: {}: {}\ndigest {}\n", reports::DrillName(*again), reports::DrillWord(again->outcome()), reports::WhyOf(*again),
+                                  again->digest())
+                   << std::flush;
+    if (options_.json) {
+      reports::DrillReport report({kVersion, again->seed(), "kvjury replay " + path_, folder});
+      report.Add(*again);
+      *terminal->out << report.VerdictJson();
+      const Status flushed = FlushOut(terminal);
+      if (!flushed.ok()) {
+        return Fail(terminal, flushed);
+      }
+    }
+    if (again->outcome() != before->outcome() || again->digest() != before->digest()) {
+      *terminal->err << fmt::format("kvjury replay: recorded was {}, digest {}\n", reports::DrillWord(before->outcome()), before->digest());
+      return ExitCode::kNotSameRun;
+    }
+    return reports::DrillExitCode(again->outcome());
+  }
+
+  static Result<uint64_t> VerifyCertificate(const std::string& file, const std::string& folder) {
+    ASSIGN_OR_RETURN(const std::string text, explore::ReadTextFile(file, "certificate"));
+    ASSIGN_OR_RETURN(const record::Certificate certificate, reports::ParseCertificate(file, text));
+    return reports::VerifyInputs(certificate, folder);
+  }
+
   Result<std::vector<std::string>> CaseFiles() const {
     std::error_code error;
     if (!std::filesystem::is_directory(path_, error)) {

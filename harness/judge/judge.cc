@@ -10,7 +10,9 @@ namespace {
 record::LostAt LostAtOfKey(const Evidence& evidence, const record::Finding& finding) {
   const Bytes& key = finding.key();
   if (!evidence.files.has_value()) {
-    return record::LOST_AT_FILES;
+    // Files of a form that is not read may hold it or not; what stands on the target was lost there.
+    const bool on_target = evidence.target_records.has_value() && evidence.target_records->newest_commit_ts.count(key) > 0;
+    return !evidence.by_real_programs ? record::LOST_AT_FILES : on_target ? record::LOST_AT_TARGET : record::LOST_AT_UNKNOWN;
   }
   auto in_source = evidence.source.find(key);
   auto in_files = evidence.files->pairs.find(key);

@@ -15,10 +15,16 @@ namespace {
 
 constexpr char kMount[] = "MOUNT";
 
-const std::set<std::string>& ChecksOf(bool logical) {
-  static const std::set<std::string> kPhysical = {"COVER", "FILE", "MVCC", "DIFF", "TREE", "INV", "EXIT", "LIVE", "TSO", "STATE"};
-  static const std::set<std::string> kLogical = {"TREE", "INV", "LIVE", "TSO", "STATE"};
-  return logical ? kLogical : kPhysical;
+// What can be asked of the evidence: of a tool that rewrites the volume its keys cannot, of one whose files we do not read its files.
+std::set<std::string> ChecksOf(const record::DrillEvidence& drill) {
+  std::set<std::string> codes = {"TREE", "INV", "LIVE", "TSO", "STATE"};
+  if (!drill.logical()) {
+    codes.insert("DIFF");
+  }
+  if (drill.has_files()) {
+    codes.insert({"COVER", "FILE", "MVCC", "EXIT"});
+  }
+  return codes;
 }
 
 Evidence EvidenceFrom(const record::DrillEvidence& drill) {
@@ -86,32 +92,25 @@ std::string Place(const record::Finding& finding) {
 }
 
 // Keys missing, surplus, different, in numbers, with the first; or the first finding.
-std::string Difference(const Judgement& judgement, uint64_t source_keys) {
-  uint64_t missing = 0;
-  uint64_t extra = 0;
-  uint64_t other = 0;
-  const record::Finding* first = nullptr;
-  bool all_kept = true;
-  for (const record::Finding& finding : judgement.findings) {
-    if (finding.check() != "DIFF") {
-      continue;
-    }
-    first = first == nullptr ? &finding : first;
-    missing += finding.kind() == "missing-key" ? 1 : 0;
-    extra += finding.kind() == "extra-key" ? 1 : 0;
-    other += finding.kind() == "value-differs" ? 1 : 0;
-  }
-  for (const record::CheckResult& result : judgement.checks) {
-    all_kept = all_kept && (result.check() != "DIFF" || result.findings() <= missing + extra + other);
-  }
-  if (first == nullptr) {
+std::string Difference(const Judgement& judgement, const Evidence& evidence) {
+  const auto first = std::find_if(judgement.findings.begin(), judgement.findings.end(),
+                                  [](const record::Finding& finding) { return finding.check() == "DIFF"; });
+  if (first == judgement.findings.end()) {
     const record::Finding& finding = judgement.findings.front();
     return finding.check() + " " + finding.message() + Place(finding);
   }
-  std::string words = all_kept ? "of " : "of (the first differences of) ";
-  words += Number(source_keys, "key") + " at the cut the target lacks " + std::to_string(missing) + ", shows " + std::to_string(other) +
-           " with another value and " + std::to_string(extra) + " that were not there; the first: " + first->key_text() + Place(*first);
-  return words;
+  // Findings are kept up to a bound; these numbers are whole.
+  uint64_t missing = 0;
+  uint64_t other = 0;
+  for (const auto& [key, version] : evidence.source) {
+    const auto found = evidence.target->find(key);
+    missing += found == evidence.target->end() ? 1 : 0;
+    other += found != evidence.target->end() && found->second.value != version.value ? 1 : 0;
+  }
+  const uint64_t extra = evidence.target->size() + missing - evidence.source.size();
+  return "of " + Number(evidence.source.size(), "key") + " at the cut the target lacks " + std::to_string(missing) + ", shows " +
+         std::to_string(other) + " with another value and " + std::to_string(extra) + " that were not there; the first: " + first->key_text() +
+         Place(*first);
 }
 
 // What another check says besides, in its own words: it is often the cause.
@@ -188,6 +187,8 @@ void JudgeWalks(const record::DrillEvidence& drill, const std::optional<DrillWal
   const juicefs::ViewDiff diff = juicefs::DiffViews(walks->source, walks->target, options);
   result.set_counted(diff.entries_compared);
   result.set_fields(diff.fields_compared);
+  record->set_regular_files(diff.files_compared);
+  record->set_contents_compared(diff.contents_compared);
   AddViewFindings(diff.differences, kMount, "the mounts of the source at the cut and of the target differ", record);
   if (diff.files_compared > diff.contents_compared) {
     record->add_unproven(Number(diff.files_compared - diff.contents_compared, "file") + " of " + std::to_string(diff.files_compared) +
@@ -223,14 +224,18 @@ bool JudgeClaim(const record::DrillEvidence& drill, record::DrillRecord* record)
 }
 
 void JudgeCopy(const record::DrillEvidence& drill, record::DrillRecord* record) {
+  if (!drill.no_files().empty()) {
+    SetOutcome(record, record::DRILL_UNPROVEN, "the tool said success, and what it wrote tells no cut: " + drill.no_files());
+    return;
+  }
   Evidence evidence = EvidenceFrom(drill);
   DecodeImages(&evidence);
-  const Judgement judgement = Judge(evidence, ChecksOf(false));
+  const Judgement judgement = Judge(evidence, ChecksOf(drill));
   record->mutable_check()->Assign(judgement.checks.begin(), judgement.checks.end());
   record->mutable_finding()->Assign(judgement.findings.begin(), judgement.findings.end());
   *record->mutable_scope() = judgement.scope;
   if (!judgement.findings.empty()) {
-    SetOutcome(record, record::DRILL_FALSE_SUCCESS, "the tool said success; " + Difference(judgement, evidence.source.size()) + Cause(judgement));
+    SetOutcome(record, record::DRILL_FALSE_SUCCESS, "the tool said success; " + Difference(judgement, evidence) + Cause(judgement));
   } else if (!judgement.unproven.empty()) {
     record->mutable_unproven()->Assign(judgement.unproven.begin(), judgement.unproven.end());
     SetOutcome(record, record::DRILL_UNPROVEN, judgement.unproven.front());
@@ -261,7 +266,7 @@ std::vector<KeyChange> ChangesFrom(const record::DrillEvidence& drill) {
   std::vector<KeyChange> changes;
   for (const record::DrillEvidence::Change& change : drill.change()) {
     const Timestamp ts(change.commit_ts());
-    changes.push_back({change.key(), change.deleted() ? std::nullopt : std::make_optional(Version{change.value(), Timestamp(), ts}), ts});
+    changes.push_back({change.key(), change.deleted() ? std::nullopt : std::make_optional(Version{change.value(), Timestamp(change.start_ts()), ts}), ts});
   }
   return changes;
 }
@@ -281,7 +286,7 @@ void JudgeRewrite(const record::DrillEvidence& drill, record::DrillRecord* recor
   evidence.source = std::move(window.source_at_best);
   evidence.cut = window.best;
   DecodeImages(&evidence);
-  std::set<std::string> codes = ChecksOf(true);
+  std::set<std::string> codes = ChecksOf(drill);
   codes.erase("TREE");
   const Judgement judgement = Judge(evidence, codes);
   record::CheckResult& tree = *record->add_check();
@@ -343,13 +348,15 @@ std::string DigestOf(const record::DrillEvidence& drill, const record::DrillReco
 
 }  // namespace
 
-Pairs SourceBeside(const record::DrillEvidence& evidence) {
-  const Pairs source = PairsFrom(evidence.source());
+std::pair<Pairs, Timestamp> SourceBeside(const record::DrillEvidence& evidence) {
+  Pairs source = PairsFrom(evidence.source());
+  const Timestamp begin(evidence.cut_ts());
   const Result<juicefs::View> view = juicefs::BuildView(ImageOf(PairsFrom(evidence.target().pair()), evidence.volume()));
   if (!view.ok()) {
-    return source;
+    return {std::move(source), begin};
   }
-  return JudgeWindow(evidence.volume(), source, Timestamp(evidence.cut_ts()), ChangesFrom(evidence), *view).source_at_best;
+  WindowJudgement window = JudgeWindow(evidence.volume(), source, begin, ChangesFrom(evidence), *view);
+  return {std::move(window.source_at_best), window.best};
 }
 
 void AddPairs(const Pairs& pairs, google::protobuf::RepeatedPtrField<record::DrillEvidence::Pair>* to) {

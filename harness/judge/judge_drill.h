@@ -25,7 +25,7 @@ struct DrillWalks {
 void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<DrillWalks>& walks, record::DrillRecord* record);
 
 /// Of a tool that names no timestamp: the source at the moment of the window that is nearest to the target.
-Pairs SourceBeside(const record::DrillEvidence& evidence);
+std::pair<Pairs, Timestamp> SourceBeside(const record::DrillEvidence& evidence);
 
 /// The other way for the pairs: what a drill gathers.
 void AddPairs(const Pairs& pairs, google::protobuf::RepeatedPtrField<record::DrillEvidence::Pair>* to);

@@ -126,6 +126,23 @@ TEST_F(JudgeDrillTest, AnEmptyBackupIsLostInItsFiles) {
   EXPECT_THAT(record.why(), HasSubstr("EXIT: the tool said success over 0 keys"));
 }
 
+TEST_F(JudgeDrillTest, FilesThatCannotBeReadProveNothing) {
+  evidence_.clear_files();
+  evidence_.set_no_files("no backupmeta");
+  const record::DrillRecord record = Judged();
+  EXPECT_EQ(record.outcome(), record::DRILL_UNPROVEN);
+  EXPECT_THAT(record.why(), HasSubstr("no backupmeta"));
+}
+
+TEST_F(JudgeDrillTest, ACopyWhoseFormIsNotReadIsJudgedByItsTarget) {
+  evidence_.clear_files();
+  EXPECT_EQ(Judged().outcome(), record::DRILL_SAME);
+  SetTarget({});
+  const record::DrillRecord record = Judged();
+  EXPECT_EQ(record.outcome(), record::DRILL_FALSE_SUCCESS);
+  EXPECT_THAT(record.why(), testing::Not(HasSubstr("EXIT")));
+}
+
 TEST_F(JudgeDrillTest, AClockBehindIsNamedAsTheCause) {
   SetTarget({});
   evidence_.mutable_target()->set_timestamp(0, kBegin);
@@ -178,7 +195,8 @@ TEST_F(JudgeDrillTest, ADumpThatShowsAMomentOfTheWindowIsSameAtThatMoment) {
   walks_ = DrillWalks{view, view};
   const record::DrillRecord record = Judged();
   EXPECT_EQ(record.cut_ts(), kBegin + 10);
-  EXPECT_EQ(ImageOf(SourceBeside(evidence_), "vol").inodes.size(), ImageOf(one_gone, "vol").inodes.size());
+  EXPECT_EQ(SourceBeside(evidence_).second, Timestamp(kBegin + 10));
+  EXPECT_EQ(ImageOf(SourceBeside(evidence_).first, "vol").inodes.size(), ImageOf(one_gone, "vol").inodes.size());
   for (const record::CheckResult& result : record.check()) {
     EXPECT_TRUE(result.check() != "TREE" || result.findings() == 0) << record.DebugString();
   }

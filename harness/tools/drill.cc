@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <tuple>
 
 #include "fakes/base/compress.h"
 #include "fakes/base/digest.h"
@@ -15,7 +16,7 @@
 #include "harness/judge/judge_drill.h"
 #include "harness/juicefs/view_json.h"
 #include "harness/remote/read_cluster.h"
-#include "reports/run_folder.h"
+#include "reports/out_files.h"
 #include "reports/text.h"
 
 namespace kvjury::tools {
@@ -85,6 +86,10 @@ class Drill {
     if (played.ok()) {
       Say("judging");
       judge::JudgeDrill(evidence_, walks_, &record_);
+      if (fault_missed_ && record_.outcome() == record::DRILL_SAME) {
+        record_.set_outcome(record::DRILL_UNPROVEN);
+        record_.set_why("the fault did not strike; " + record_.why());
+      }
     } else {
       record_.set_outcome(record::DRILL_UNPROVEN);
       record_.set_why("the drill itself could not go on: " + played.message());
@@ -174,10 +179,8 @@ class Drill {
     if (options_.recipe.cut() != record::Recipe::BACKUPMETA || !evidence_.backup_ran()) {
       return Status::Ok();
     }
-    Result<std::unique_ptr<objects::ObjectStore>> folder =
-        objects::DirectoryObjectStore::Open(site_.words().at("storage_folder"), objects::DirectoryObjectStore::Access::kReadOnly);
-    RETURN_IF_ERROR(folder.status());
-    contents_.emplace(backup::ReadBackup(folder->get()));
+    ASSIGN_OR_RETURN(const std::unique_ptr<objects::ObjectStore> storage, site_.Storage());
+    contents_.emplace(backup::ReadBackup(storage.get()));
     if (!contents_->ok()) {
       evidence_.set_no_files(contents_->status().message());
       return Status::Ok();
@@ -199,7 +202,10 @@ class Drill {
           kept.set_key(change.key);
           kept.set_commit_ts(change.commit_ts.value());
           kept.set_deleted(!change.version.has_value());
-          kept.set_value(change.version.has_value() ? change.version->value : Bytes());
+          if (change.version.has_value()) {
+            kept.set_value(change.version->value);
+            kept.set_start_ts(change.version->start_ts.value());
+          }
         }
       }
     });
@@ -244,10 +250,10 @@ class Drill {
     }
     const Result<remote::ReadResult> read = remote::ReadCluster(request);
     if (read.ok()) {
-      for (const auto& [key, value] : read->pairs) {
+      for (const tikv::UserVersion& version : read->versions) {
         record::DrillEvidence::Pair& pair = *kept.add_pair();
-        pair.set_key(key);
-        pair.set_value(value);
+        pair.set_key(version.key);
+        pair.set_value(version.value);
       }
       kept.add_timestamp(read->cut.value());
     } else {
@@ -280,11 +286,12 @@ class Drill {
   Status Walk() {
     Say("mounting both");
     judge::Pairs at_cut = source_;
+    Timestamp cut = cut_;
     if (options_.recipe.logical()) {
-      at_cut = judge::SourceBeside(evidence_);
+      std::tie(at_cut, cut) = judge::SourceBeside(evidence_);
     }
-    RETURN_IF_ERROR(site_.StartFrozen(at_cut));
-    ASSIGN_OR_RETURN(std::unique_ptr<DrillMount> source, site_.Mount(site_.MetaOf("frozen"), "source-at-the-cut", {"--read-only"}));
+    RETURN_IF_ERROR(site_.StartFrozen(at_cut, cut));
+    ASSIGN_OR_RETURN(std::unique_ptr<DrillMount> source, site_.Mount(site_.MetaOf("frozen"), "source-at-the-cut", {"--read-only"}, cut));
     Result<std::unique_ptr<DrillMount>> target = site_.Mount(site_.words().at("meta2"), "target", {"--read-only"});
     if (!target.ok()) {
       site_.Unmount(std::move(source));
@@ -303,14 +310,17 @@ class Drill {
     return Status::Ok();
   }
 
+  // A fault that is asked for and does not strike proves nothing.
   void CountFaults() {
-    for (ports::ServedCluster* cluster : {&site_.source(), &site_.target()}) {
-      cluster->live().Run([this, cluster]() {
-        for (const auto& [kind, count] : cluster->cluster().world()->faults().fired_counts()) {
-          (*record_.mutable_faults_fired())[kind] = std::max((*record_.mutable_faults_fired())[kind], count);
-        }
-      });
+    uint64_t struck = 0;
+    for (const auto& [kind, count] : site_.FaultsFired()) {
+      (*record_.mutable_faults_fired())[kind] = count;
+      struck += count;
     }
+    const record::DrillFault& fault = options_.fault;
+    const bool has_condition = fault.extra_key_size() > 0 || fault.source().has_trigger() || fault.target().has_trigger() ||
+                               !fault.backup_flags().empty() || !fault.restore_flags().empty();
+    fault_missed_ = !fault.name().empty() && struck == 0 && !has_condition;
   }
 
   void AddInput(const std::string& what, const std::string& file) {
@@ -324,9 +334,24 @@ class Drill {
     }
   }
 
+  // For people; of a tool that names no timestamp the source is that of the beginning.
+  Status WriteKeys(const google::protobuf::RepeatedPtrField<record::DrillEvidence::Pair>& pairs, const std::string& file) {
+    std::string text;
+    for (const record::DrillEvidence::Pair& pair : pairs) {
+      text += ToHex(pair.key()) + " " + ToHex(pair.value()) + "\n";
+    }
+    return reports::WriteFileWhole(options_.folder + "/" + file, GzipCompress(text));
+  }
+
   Status Keep() {
     RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + kDrillEvidenceFile, ZstdCompress(evidence_.SerializeAsString())));
-    AddInput("keys of source and target, files of the backup", kDrillEvidenceFile);
+    AddInput("all that was judged", kDrillEvidenceFile);
+    RETURN_IF_ERROR(WriteKeys(evidence_.source(), kSourceKeysFile));
+    AddInput("source at the cut", kSourceKeysFile);
+    if (evidence_.has_target()) {
+      RETURN_IF_ERROR(WriteKeys(evidence_.target().pair(), kTargetKeysFile));
+      AddInput("target", kTargetKeysFile);
+    }
     if (walks_.has_value()) {
       AddInput("mount of the source at the cut", kSourceWalkFile);
       AddInput("mount of the target", kTargetWalkFile);
@@ -344,6 +369,7 @@ class Drill {
   judge::Pairs source_;
   std::optional<Result<backup::BackupContents>> contents_;
   std::optional<judge::DrillWalks> walks_;
+  bool fault_missed_ = false;
 };
 
 Result<juicefs::View> ReadWalk(const std::string& folder, const std::string& name) {

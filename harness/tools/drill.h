@@ -13,6 +13,8 @@ namespace kvjury::tools {
 /// Files of a drill's folder.
 inline constexpr char kDrillEvidenceFile[] = "evidence.pb.zst";
 inline constexpr char kDrillRecordFile[] = "drill.json";
+inline constexpr char kSourceKeysFile[] = "source-at-the-cut.kv.gz";
+inline constexpr char kTargetKeysFile[] = "target.kv.gz";
 inline constexpr char kSourceWalkFile[] = "mount-source.jsonl";
 inline constexpr char kTargetWalkFile[] = "mount-target.jsonl";
 

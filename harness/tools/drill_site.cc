@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "fakes/objects/s3_faults.h"
 #include "harness/juicefs/view_json.h"
 #include "harness/tools/mount_writer.h"
 #include "reports/text.h"
@@ -27,6 +28,11 @@ constexpr char kHost[] = "127.0.0.1";
 constexpr int kSourcePort = 2379;
 constexpr int kTargetPort = 3379;
 constexpr int kFrozenPort = 4379;
+constexpr int kS3Port = 9000;
+constexpr char kBucket[] = "jfs";
+constexpr char kBackupBucket[] = "backup";
+constexpr int64_t kTimestampLagMs = 100;
+constexpr char kBackupPrefix[] = "full";
 constexpr uint32_t kStores = 3;
 constexpr uint32_t kRegions = 4;
 constexpr auto kPoll = milliseconds(20);
@@ -38,6 +44,35 @@ constexpr uint64_t kWarmUpOperations = 30;
 // A tool whose time is over and that wrote nothing for so long got on no more.
 constexpr auto kStuckAfter = seconds(30);
 
+// A prefix of a bucket of our own server, to be read without a socket.
+class BucketReader final : public objects::ObjectStore {
+ public:
+  BucketReader(ports::S3Server* server, std::string bucket, std::string prefix)
+      : server_(server), bucket_(std::move(bucket)), prefix_(std::move(prefix) + "/") {}
+  Status Put(const std::string& name, std::string_view) override { return OnlyRead(name); }
+  Status Delete(const std::string& name) override { return OnlyRead(name); }
+  Result<Bytes> Get(const std::string& name) override { return server_->Get(bucket_, prefix_ + name); }
+  Result<objects::ObjectInfo> Head(const std::string& name) override {
+    ASSIGN_OR_RETURN(const Bytes bytes, Get(name));
+    return objects::ObjectInfo{name, bytes.size()};
+  }
+  Result<std::vector<objects::ObjectInfo>> List(const std::string& prefix) override {
+    ASSIGN_OR_RETURN(std::vector<objects::ObjectInfo> found, server_->List(bucket_, prefix_ + prefix));
+    for (objects::ObjectInfo& object : found) {
+      object.name = object.name.substr(prefix_.size());
+    }
+    return found;
+  }
+  [[nodiscard]] std::string description() const override { return "s3://" + bucket_ + "/" + prefix_; }
+
+ private:
+  static Status OnlyRead(const std::string& name) { return Status::InvalidArgument(name + " is only to be read"); }
+  ports::S3Server* server_;
+  std::string bucket_;
+  std::string prefix_;
+};
+
+int64_t UnixMs() { return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 int64_t MsSince(Clock::time_point begun) { return std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count(); }
 
 /// The last line of a file that says something, printable and not too long.
@@ -142,21 +177,29 @@ std::string DrillSite::MetaOf(const std::string& pd) const {
 Status DrillSite::Start() {
   const std::string& scratch = options_.scratch;
   std::error_code error;
-  for (const char* folder : {"/bucket", "/backup", "/home", "/tmp", "/cache", "/tls", "/mounts"}) {
+  for (const char* folder : {"/backup", "/home", "/tmp", "/cache", "/tls", "/mounts"}) {
     fs::create_directory(scratch + folder, error);
   }
   if (options_.recipe.tls()) {
     RETURN_IF_ERROR(ports::MakeTestCertificates(scratch + "/tls"));
   }
+  record::Case faults = options_.fault.source();
+  ports::S3ServerOptions s3;
+  s3.host = kHost;
+  s3.port = kS3Port;
+  s3.buckets = {kBucket, kBackupBucket};
+  s3.data = scratch + "/s3";
+  s3.faults = objects::TakeS3Faults(&faults);
+  ASSIGN_OR_RETURN(s3_, ports::S3Server::Start(std::move(s3)));
   ports::ServeOptions source;
   source.pd_port = kSourcePort;
   source.regions = kRegions;
-  source.pairs = options_.pairs;
+  source.versions = options_.versions;
   for (const std::string& key : options_.fault.extra_key()) {
-    source.pairs.emplace_back(key, "a value beside the volume");
+    source.versions.push_back({key, "a value beside the volume", {}, {}});
   }
-  std::sort(source.pairs.begin(), source.pairs.end());
-  source.faults = options_.fault.source();
+  std::sort(source.versions.begin(), source.versions.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+  source.faults = std::move(faults);
   RETURN_IF_ERROR(StartCluster("source", std::move(source), &source_));
   const bool same_cluster = options_.recipe.same_cluster();
   if (!same_cluster) {
@@ -174,7 +217,8 @@ Status DrillSite::Start() {
             {"storage", "local://" + scratch + "/backup"},
             {"storage_folder", scratch + "/backup"},
             {"dump", scratch + "/backup/dump"},
-            {"bucket", scratch + "/bucket/"},
+            {"bucket", s3_->endpoint() + "/" + kBucket},
+            {"bucket_folder", scratch + "/s3/" + kBucket},
             {"log", options_.folder + "/tool.log"},
             {"work", scratch},
             {"kvjury", options_.kvjury},
@@ -182,6 +226,11 @@ Status DrillSite::Start() {
             {"storage_flags", ""},
             {"backup_flags", options_.fault.backup_flags()},
             {"restore_flags", options_.fault.restore_flags()}};
+  if (options_.recipe.s3()) {
+    words_["storage"] = fmt::format("s3://{}/{}", kBackupBucket, kBackupPrefix);
+    words_["storage_folder"] = fmt::format("{}/s3/{}", scratch, kBackupBucket);
+    words_["storage_flags"] = fmt::format("--s3.endpoint {}", s3_->endpoint());
+  }
   if (const ports::TlsFiles tls = ClientTls(); !tls.ca.empty()) {
     words_["tls_flags"] = fmt::format("--ca {} --cert {} --key {}", tls.ca, tls.certificate, tls.key);
   }
@@ -193,14 +242,22 @@ Status DrillSite::Start() {
   return Status::Ok();
 }
 
-Status DrillSite::StartFrozen(const judge::Pairs& pairs) {
+Status DrillSite::StartFrozen(const judge::Pairs& pairs, Timestamp cut) {
   ports::ServeOptions options;
   options.pd_port = kFrozenPort;
   options.read_only = "this cluster shows the source at the cut of a drill";
+  options.at = cut;
   for (const auto& [key, version] : pairs) {
-    options.pairs.emplace_back(key, version.value);
+    options.versions.push_back({key, version.value, version.start_ts, version.commit_ts});
   }
   return StartCluster("frozen", std::move(options), &frozen_);
+}
+
+Result<std::unique_ptr<objects::ObjectStore>> DrillSite::Storage() {
+  if (options_.recipe.s3()) {
+    return std::unique_ptr<objects::ObjectStore>(std::make_unique<BucketReader>(s3_.get(), kBackupBucket, kBackupPrefix));
+  }
+  return objects::DirectoryObjectStore::Open(words_.at("storage_folder"), objects::DirectoryObjectStore::Access::kReadOnly);
 }
 
 Timestamp DrillSite::Now() {
@@ -220,7 +277,8 @@ std::string DrillSite::PathOf(const std::string& tool) const {
 
 std::map<std::string, std::string> DrillSite::Environment() const {
   std::map<std::string, std::string> environment = {
-      {"HOME", options_.scratch + "/home"}, {"TMPDIR", options_.scratch + "/tmp"}, {"SKIP_BACKUP_META_CHECK", "true"}};
+      {"HOME", options_.scratch + "/home"}, {"TMPDIR", options_.scratch + "/tmp"}, {"SKIP_BACKUP_META_CHECK", "true"},
+      {"AWS_ACCESS_KEY_ID", s3_->access_key()}, {"AWS_SECRET_ACCESS_KEY", ports::S3ServerOptions().secret_key}, {"AWS_REGION", "us-east-1"}};
   for (const auto& [name, value] : words_) {
     std::string variable = "KVJURY_" + name;
     std::transform(variable.begin(), variable.end(), variable.begin(), [](unsigned char c) { return std::toupper(c); });
@@ -230,7 +288,7 @@ std::map<std::string, std::string> DrillSite::Environment() const {
 }
 
 Result<std::unique_ptr<DrillMount>> DrillSite::Mount(const std::string& meta, const std::string& name,
-                                                     const std::vector<std::string>& flags) {
+                                                     const std::vector<std::string>& flags, Timestamp bucket_at) {
   const std::string juicefs = PathOf("juicefs");
   if (juicefs.empty()) {
     return Status::NotFound("no juicefs, so nothing can be mounted");
@@ -238,10 +296,15 @@ Result<std::unique_ptr<DrillMount>> DrillSite::Mount(const std::string& meta, co
   const std::string path = options_.scratch + "/mounts/" + name;
   std::error_code error;
   fs::create_directory(path, error);
+  std::string bucket = words_.at("bucket");
+  if (bucket_at.valid()) {
+    // PD's timestamps lag behind its clock by up to its update interval; a clock that is ahead says a time that is still to come.
+    bucket += fmt::format("-at-{}", std::min(bucket_at.physical_ms() + kTimestampLagMs, UnixMs()));
+  }
   Command command;
   command.arguments = {juicefs,       "mount",        meta,          path, "--no-usage-report", "--no-agent", "--enable-xattr",
-                       "--cache-size", "0",           "--cache-dir", options_.scratch + "/cache", "--storage", "file",
-                       "--bucket",    words_.at("bucket"), "--log", options_.folder + "/mount-" + name + ".log"};
+                       "--cache-size", "0",           "--cache-dir", options_.scratch + "/cache", "--storage", "s3",
+                       "--bucket",    bucket, "--log", options_.folder + "/mount-" + name + ".log"};
   command.arguments.insert(command.arguments.end(), flags.begin(), flags.end());
   command.environment = Environment();
   command.output = options_.folder + "/mount-" + name + ".said";
@@ -339,7 +402,7 @@ Status DrillSite::RemoveAll(const DrillMount& mount) {
 std::pair<uint64_t, uint64_t> DrillSite::StorageSize() const {
   std::pair<uint64_t, uint64_t> size;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(options_.scratch + "/backup", error)) {
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(words_.at("storage_folder"), error)) {
     if (entry.is_regular_file(error)) {
       ++size.first;
       size.second += entry.file_size(error);
@@ -348,7 +411,8 @@ std::pair<uint64_t, uint64_t> DrillSite::StorageSize() const {
   return size;
 }
 
-void DrillSite::FireEvents(const std::string& phase, int64_t elapsed_ms, size_t* next) {
+Status DrillSite::FireEvents(const std::string& phase, int64_t elapsed_ms, size_t* next) {
+  constexpr int kHadNoEffect = 3;
   const auto& events = phase == "backup" ? options_.fault.during_backup() : options_.fault.during_restore();
   while (*next < static_cast<size_t>(events.size()) && events[static_cast<int>(*next)].after_ms() <= elapsed_ms) {
     const record::DrillFault::Event& event = events[static_cast<int>(*next)];
@@ -357,8 +421,34 @@ void DrillSite::FireEvents(const std::string& phase, int64_t elapsed_ms, size_t*
     Command command;
     command.arguments = {"/bin/sh", "-c", fmt::format("exec \"$0\" poke \"$1\" {}", event.poke()), options_.kvjury, control};
     command.output = options_.folder + "/poke.said";
-    static_cast<void>(RunToEnd(command, seconds(10)));
+    ASSIGN_OR_RETURN(const int code, RunToEnd(command, seconds(10)));
+    if (code != 0 && code != kHadNoEffect) {
+      return Status::InvalidArgument(fmt::format("fault {}, poke \"{}\": {}", options_.fault.name(), event.poke(), LastLine(command.output)));
+    }
+    pokes_[event.poke().substr(0, event.poke().find(' '))] += code == 0 ? 1 : 0;
   }
+  return Status::Ok();
+}
+
+std::map<std::string, uint64_t> DrillSite::FaultsFired() {
+  std::map<std::string, uint64_t> fired = s3_->fired_counts();
+  for (const auto& [kind, count] : pokes_) {
+    fired[kind] += count;
+  }
+  for (ports::ServedCluster* cluster : {source_.get(), target_.get()}) {
+    if (cluster != nullptr) {
+      cluster->live().Run([&fired, cluster]() {
+        sim::FaultPlan& plan = cluster->cluster().world()->faults();
+        for (const auto& [kind, count] : plan.fired_counts()) {
+          fired[kind] += count;
+        }
+        if (!plan.fired_nudges().empty()) {
+          fired["nudge"] += plan.fired_nudges().size();
+        }
+      });
+    }
+  }
+  return fired;
 }
 
 record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::string& line, int number, Progress* progress) {
@@ -371,6 +461,7 @@ record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::
   command.environment = Environment();
   command.folder = options_.scratch;
   command.output = options_.folder + "/" + done.output_file();
+  done.set_began_ms(UnixMs());
   const auto begun = Clock::now();
   Result<Process> process = Process::Start(command);
   if (!process.ok()) {
@@ -380,7 +471,8 @@ record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::
   }
   auto looked = begun;
   while (!process->Poll().has_value() && Clock::now() < progress->deadline) {
-    FireEvents(phase, MsSince(progress->begun), &progress->next_event);
+    const Status fired = FireEvents(phase, MsSince(progress->begun), &progress->next_event);
+    event_failure_ = event_failure_.ok() ? fired : event_failure_;
     if (Clock::now() - looked > seconds(1)) {
       looked = Clock::now();
       if (const auto size = StorageSize(); size != progress->size) {
@@ -406,7 +498,7 @@ record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::
 
 Status DrillSite::RunPhase(const std::string& phase, record::DrillRecord* record) {
   Progress progress;
-  FireEvents(phase, 0, &progress.next_event);
+  RETURN_IF_ERROR(FireEvents(phase, 0, &progress.next_event));
   progress.begun = Clock::now();
   progress.deadline = Clock::now() + options_.time_limit;
   progress.source = source_->calls().counts();
@@ -425,7 +517,7 @@ Status DrillSite::RunPhase(const std::string& phase, record::DrillRecord* record
       break;
     }
   }
-  return Status::Ok();
+  return event_failure_;
 }
 
 }  // namespace kvjury::tools

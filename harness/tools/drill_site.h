@@ -1,5 +1,8 @@
-// DrillSite: what a drill stands on: two served clusters, a third one that shows the source at the cut, mounts, writers, the tool.
+// DrillSite: what a drill stands on: two served clusters, a third one that shows the source at the cut, an S3 endpoint, mounts, writers,
+// the tool.
 //
+// The volume's objects are in the bucket kBucket of the endpoint, which keeps what is overwritten or deleted; the mount at the cut has the
+// bucket as it was then. A backup may go to kBackupBucket of the same endpoint.
 // Everything lives inside a confinement (confinement.h): ports have fixed numbers, and the end of this process is the end of it all.
 // No file of a mount is touched by this process itself: a mount whose cluster hangs would take it along. Writers, walks and removals are
 // processes with time limits. Threads: those of the served clusters; all calls here from one.
@@ -13,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "fakes/ports/s3_server.h"
 #include "fakes/ports/served_cluster.h"
 #include "harness/judge/evidence.h"
 #include "harness/juicefs/view.h"
@@ -31,7 +35,7 @@ struct DrillOptions {
   /// The volume that the source holds, for people; its name; all keys of the source.
   std::string volume;
   std::string volume_name;
-  std::vector<std::pair<Bytes, Bytes>> pairs;
+  std::vector<tikv::UserVersion> versions;
   uint32_t writers = 3;
   /// Of one phase of the tool.
   std::chrono::milliseconds time_limit{180'000};
@@ -70,8 +74,11 @@ class DrillSite {
   ports::ServedCluster& source() { return *source_; }
   /// The source itself where the restore goes into it.
   ports::ServedCluster& target() { return target_ != nullptr ? *target_ : *source_; }
-  /// A third cluster that shows these pairs and takes no others.
-  Status StartFrozen(const judge::Pairs& pairs);
+  /// A third cluster that shows these pairs as of the cut and takes no others.
+  Status StartFrozen(const judge::Pairs& pairs, Timestamp cut);
+
+  /// What the tool wrote to {storage}, to be read. Errors: kNotFound, kEnvironment.
+  Result<std::unique_ptr<objects::ObjectStore>> Storage();
 
   /// Of the source's PD: everything that is committed is at or below it.
   Timestamp Now();
@@ -81,8 +88,10 @@ class DrillSite {
   [[nodiscard]] std::string MetaOf(const std::string& pd) const;
   [[nodiscard]] ports::TlsFiles ClientTls() const;
 
-  /// Errors: kNotFound (no juicefs), kUndetermined (it did not get ready in time), with what it said.
-  Result<std::unique_ptr<DrillMount>> Mount(const std::string& meta, const std::string& name, const std::vector<std::string>& flags);
+  /// `bucket_at`: the objects as they were then; invalid: as they are. Errors: kNotFound (no juicefs), kUndetermined (it did not get
+  /// ready in time), with what it said.
+  Result<std::unique_ptr<DrillMount>> Mount(const std::string& meta, const std::string& name, const std::vector<std::string>& flags,
+                                            Timestamp bucket_at = Timestamp());
   /// Flushes what it holds; killed if that takes too long.
   void Unmount(std::unique_ptr<DrillMount> mount);
   /// What the mount shows, contents included, read by a process of its own; also kept as NAME in the drill's folder.
@@ -99,6 +108,8 @@ class DrillSite {
   /// Runs the commands of "backup" or "restore" one after another, with what the fault does meanwhile. Adds them to `record`.
   /// Errors: those of Expand. A tool that failed or did not end is no error: see the commands.
   Status RunPhase(const std::string& phase, record::DrillRecord* record);
+  /// How often each kind of fault struck so far, in all of the site.
+  [[nodiscard]] std::map<std::string, uint64_t> FaultsFired();
   /// Why a phase that was ended by its limit counts as a hang: who was asked what meanwhile. Empty: it was still getting on.
   [[nodiscard]] const std::string& stuck() const { return stuck_; }
 
@@ -106,7 +117,7 @@ class DrillSite {
   struct Progress;
   Status StartCluster(const std::string& name, ports::ServeOptions options, std::unique_ptr<ports::ServedCluster>* cluster);
   record::DrillCommand RunCommand(const std::string& phase, const std::string& line, int number, Progress* progress);
-  void FireEvents(const std::string& phase, int64_t elapsed_ms, size_t* next);
+  Status FireEvents(const std::string& phase, int64_t elapsed_ms, size_t* next);
   [[nodiscard]] std::string PathOf(const std::string& tool) const;
   [[nodiscard]] std::map<std::string, std::string> Environment() const;
   [[nodiscard]] std::pair<uint64_t, uint64_t> StorageSize() const;
@@ -116,7 +127,10 @@ class DrillSite {
   std::unique_ptr<ports::ServedCluster> source_;
   std::unique_ptr<ports::ServedCluster> target_;
   std::unique_ptr<ports::ServedCluster> frozen_;
+  std::unique_ptr<ports::S3Server> s3_;
   std::vector<Process> writers_;
+  std::map<std::string, uint64_t> pokes_;
+  Status event_failure_;
   std::string stuck_;
 };
 

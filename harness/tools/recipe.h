@@ -5,6 +5,7 @@
 //
 //   pd, pd2             PD of the source and of the target, host:port         volume        the volume's name
 //   meta, meta2         the volume on both, as juicefs writes it              bucket        the volume's object storage, as juicefs takes it
+//   bucket_folder       the same as a folder, to look into: a file NAME@MS-N for each version
 //   storage             where the backup goes, as br takes it                 storage_folder  the same as a folder (no S3)
 //   dump                a file that is to be written                          ts            a timestamp of PD from right before the backup
 //   log                 a file for the tool's own log                         work          a folder of the drill's own
@@ -21,6 +22,10 @@
 #include "proto/kvjury/drill.pb.h"
 
 namespace kvjury::tools {
+
+/// Where the bundled ones are, below the project's folder.
+inline constexpr char kRecipesFolder[] = "/scenarios/drills/recipes";
+inline constexpr char kDrillFaultsFolder[] = "/scenarios/drills/faults";
 
 /// The names of all files `FOLDER/*.EXTENSION`, in byte order.
 std::vector<std::string> NamesIn(const std::string& folder, const std::string& extension);
