@@ -302,7 +302,7 @@ class ServedCluster::Impl {
     tikv::ClusterOptions options;
     options.cluster_id = kept_.is_new() ? NewClusterId() : kept_.saved.cluster_id;
     options.durable = kept_.state.get();
-    options.keep_collected = false;
+    options.keep_collected = options_.keep_collected;
     options.stores = options_.stores;
     options.pd_members = options_.pd_members;
     options.clock_start_ms = ClockStartMs(options_);

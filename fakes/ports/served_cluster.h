@@ -48,6 +48,8 @@ struct ServeOptions {
   std::vector<tikv::UserVersion> versions;
   /// What the versions are the state at, if they are of some time; none is younger. PD's clock begins above it and them.
   Timestamp at;
+  /// What GC removes stays readable for Snapshot::IncludingCollected, the judge's memory: it grows with every write.
+  bool keep_collected = false;
   /// Not empty: no client may change data; each is told this sentence. With `at` the cluster is frozen there.
   std::string read_only;
   /// Faults, delays, what is drawn of them, and of the trigger: a region that ends at the encoded empty key, a clock behind the wall

@@ -60,10 +60,11 @@ class DriveVerb : public Verb {
     terminal_ = terminal;
     const GracefulStop stop;
     stop_ = &stop;
-    for (const Status& prepared : {ReadBins(), ChooseCells(), ReadVolume()}) {
-      if (!prepared.ok()) {
-        return Fail(terminal, prepared);
-      }
+    Status prepared = ReadBins();
+    prepared = prepared.ok() ? ChooseCells() : prepared;
+    prepared = prepared.ok() ? ReadVolume() : prepared;
+    if (!prepared.ok()) {
+      return Fail(terminal, prepared);
     }
     reports::DrillReport report({kVersion, options_.seed, RepeatCommand(), fs::absolute(out_).string()});
     Result<reports::DrillFolder> folder = reports::DrillFolder::Open(out_);

@@ -61,12 +61,20 @@ void FillInLostAt(const Evidence& evidence, std::vector<record::Finding>* findin
 
 // Findings about a key that belongs to an entry of the view get the entry's path.
 void FillInPaths(const Evidence& evidence, std::vector<record::Finding>* findings) {
-  if (!evidence.model_view.has_value()) {
+  std::optional<juicefs::View> of_source;
+  if (!evidence.model_view.has_value() && evidence.source_image.has_value()) {
+    Result<juicefs::View> view = juicefs::BuildView(*evidence.source_image);
+    if (view.ok()) {
+      of_source = *std::move(view);
+    }
+  }
+  const std::optional<juicefs::View>& view = evidence.model_view.has_value() ? evidence.model_view : of_source;
+  if (!view.has_value()) {
     return;
   }
   for (record::Finding& finding : *findings) {
     if (finding.path().empty() && finding.inode() != 0) {
-      auto path = evidence.model_view->PathOfInode(Inode(finding.inode()));
+      auto path = view->PathOfInode(Inode(finding.inode()));
       if (path.has_value()) {
         finding.set_path(*path);
       }

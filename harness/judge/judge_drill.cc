@@ -396,9 +396,10 @@ void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<Drill
     } else if (record->outcome() == record::DRILL_SAME && !mounts.unproven().empty()) {
       SetOutcome(record, record::DRILL_UNPROVEN, "the keys agree, and no two mounts were compared: " + mounts.unproven());
     } else if (record->outcome() == record::DRILL_SAME) {
+      const std::string keys = evidence.logical() ? std::string() : Number(record->scope().keys_compared(), "key") + " and ";
       SetOutcome(record, record::DRILL_SAME,
-                 Number(record->scope().keys_compared(), "key") + " and " + Number(record->scope().entries_compared(), "entry") +
-                     " agree, and two mounts show the same " + Number(mounts.counted(), "entry"));
+                 keys + Number(record->scope().entries_compared(), "entry") + " agree, and two mounts show the same " +
+                     Number(mounts.counted(), "entry"));
     }
   }
   record->set_digest(DigestOf(evidence, *record));

@@ -194,6 +194,7 @@ Status DrillSite::Start() {
   ports::ServeOptions source;
   source.pd_port = kSourcePort;
   source.regions = kRegions;
+  source.keep_collected = true;
   source.versions = options_.versions;
   for (const std::string& key : options_.fault.extra_key()) {
     source.versions.push_back({key, "a value beside the volume", {}, {}});

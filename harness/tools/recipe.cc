@@ -43,7 +43,7 @@ Result<std::string> ReadNamed(const std::string& name, const std::string& folder
   } else if (fs::exists(name, error)) {
     *found = name;
   } else {
-    return Status::NotFound(fmt::format("no {} \"{}\": neither a file nor one of {}", what, name, fmt::join(NamesIn(folder, extension), ", ")));
+    return Status::InvalidArgument(fmt::format("no {} \"{}\": neither a file nor one of {}", what, name, fmt::join(NamesIn(folder, extension), ", ")));
   }
   return explore::ReadTextFile(*found, what);
 }

@@ -30,7 +30,7 @@ inline constexpr char kDrillFaultsFolder[] = "/scenarios/drills/faults";
 /// The names of all files `FOLDER/*.EXTENSION`, in byte order.
 std::vector<std::string> NamesIn(const std::string& folder, const std::string& extension);
 
-/// Reads the recipe NAME of `folder`, or the file. Errors: kNotFound naming those there are, kInvalidArgument with the place.
+/// Reads the recipe NAME of `folder`, or the file. Errors: kInvalidArgument naming those there are, or with the place.
 Result<record::Recipe> ReadRecipe(const std::string& name_or_path, const std::string& folder);
 Result<record::DrillFault> ReadDrillFault(const std::string& name_or_path, const std::string& folder);
 

@@ -68,7 +68,7 @@ TEST_F(RecipeFileTest, WhatIsWrongIsNamedWithItsPlace) {
 
 TEST_F(RecipeFileTest, AnUnknownNameTellsTheKnownOnes) {
   const Status status = ReadRecipe("br-txm", std::string(kFolder) + "/recipes").status();
-  EXPECT_EQ(status.code(), StatusCode::kNotFound);
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("br-txn"));
 }
 

@@ -1,0 +1,188 @@
+"""Drills with the real programs: `kvjury drive` on the bundled real volume, with writers on a kernel mount.
+
+Usage: drive_test.py PROGRAM SOURCE_FOLDER [Class[.test]]. KVJURY_DRILLS=N repeats the test of interrupted drills N times.
+"""
+
+import glob
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from real_tools import PROGRAM, TOOLS, Folder, Require, Run
+
+DRILLS = int(os.environ.get("KVJURY_DRILLS", "6"))
+
+
+def Drive(test, *arguments, ok=(0,), timeout_s=900):
+    """The records by recipe and fault, and the folder of the results."""
+    out = os.path.join(test.enterContext(Folder()), "out")
+    bins = [f"--bin={name}={path}" for name, path in TOOLS.items() if name in ("br", "juicefs")]
+    done = Run(PROGRAM, "drive", *arguments, *bins, "--out", out, timeout_s=timeout_s, ok=ok)
+    with open(os.path.join(out, "drills.jsonl"), encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    test.assertGreater(len(records), 0, done.stdout)
+    return {(record["recipe"], record.get("fault", "")): record for record in records}, out, done
+
+
+class Same(unittest.TestCase):
+    """A tool that is right is called right, with counts, and a certificate is left that replay checks."""
+
+    def test_the_tools_that_take_a_snapshot_are_same_under_three_writers(self):
+        recipes = ("br-txn", "br-txn-s3", "br-txn-tls", "reference", "juicefs-dump-binary", "juicefs-dump-fast-quiet")
+        records, out, done = Drive(self, *recipes)
+        for recipe in recipes:
+            record = records[(recipe, "")]
+            self.assertEqual(record["outcome"], "DRILL_SAME", record)
+            self.assertGreater(int(record["scope"]["entries_compared"]), 300)
+            mounts = next(check for check in record["check"] if check["check"] == "MOUNT")
+            self.assertGreater(int(mounts["counted"]), 300)
+            if not recipe.endswith("quiet"):
+                self.assertGreater(int(record["operations_during_backup"]), 0)
+                self.assertGreater(int(record["contents_compared"]), 0)
+            if not recipe.startswith("juicefs"):
+                self.assertGreater(int(record["scope"]["keys_compared"]), 1000)
+        for name in ("report.html", "matrix.md", "junit.xml", "verdict.json"):
+            self.assertGreater(os.path.getsize(os.path.join(out, name)), 100, name)
+        self.assertIn("report:", done.stdout)
+        folder = os.path.join(out, records[("br-txn", "")]["folder"])
+        self.assertIn("inputs are those of the certificate", Run(PROGRAM, "replay", os.path.join(folder, "certificate.json")).stdout)
+        # Its own tools see the same: the kept keys, and the kept walks.
+        Run(PROGRAM, "diff", f"view://{folder}/mount-source.jsonl", f"view://{folder}/mount-target.jsonl")
+        Run(PROGRAM, "diff", f"kv://{folder}/source-at-the-cut.kv.gz", f"kv://{folder}/target.kv.gz")
+        # An input that is another one is no input of the certificate.
+        with open(os.path.join(folder, "mount-target.jsonl"), "a", encoding="utf-8") as file:
+            file.write("\n")
+        self.assertIn("mount-target.jsonl", Run(PROGRAM, "replay", os.path.join(folder, "certificate.json"), ok=(6,)).stdout)
+
+
+class FalseSuccesses(unittest.TestCase):
+    """What br of the 8.5 line ends with 0 over, each convicted with the sentence that an operator reads."""
+
+    def Convicted(self, recipe, fault, *words):
+        records, out, _ = Drive(self, recipe, *(("--faults", fault) if fault else ()), ok=(1,))
+        record = records[(recipe, fault)]
+        self.assertEqual(record["outcome"], "DRILL_FALSE_SUCCESS", record["why"])
+        for word in words:
+            self.assertIn(word, record["why"])
+        folder = os.path.join(out, record["folder"])
+        # The same verdict from the evidence alone, without the tool.
+        again = Run(PROGRAM, "replay", folder, ok=(1,)).stdout
+        self.assertIn(record["digest"], again)
+        return record
+
+    def test_a_backup_that_is_silently_empty(self):
+        record = self.Convicted("br-txn", "empty-key-region", "lost in the backup's files", "success over 0 keys")
+        self.assertEqual(record["command"][0].get("exit_code", 0), 0)
+
+    def test_keys_above_nine_bytes_ff(self):
+        self.Convicted("br-txn", "keys-above-nine-ff", "the target lacks 2,", "\\xff\\xff\\xff\\xff")
+
+    def test_a_restore_under_newer_removals(self):
+        self.Convicted("br-txn-same-cluster", "", "lost in the target")
+
+    def test_a_target_whose_clock_is_behind(self):
+        self.Convicted("br-txn", "clock-behind", "TSO: the target gives the timestamp")
+
+    def test_gc_that_passes_the_cut(self):
+        self.Convicted("br-txn", "gc-passes-the-cut", "lost in the backup's files")
+
+    def test_a_raw_backup_of_a_volume(self):
+        self.Convicted("br-raw-on-txn", "", "keys at the cut the target lacks")
+
+    def test_a_folder_removed_behind_the_tool(self):
+        self.Convicted("planted-lost-file", "", "lost in the target")
+
+
+class Dumps(unittest.TestCase):
+    def test_a_dump_that_walks_while_writers_write_is_torn_in_some_runs_and_never_on_a_quiet_volume(self):
+        out = os.path.join(self.enterContext(Folder()), "out")
+        Run(PROGRAM, "drive", "juicefs-dump", "--cases", "5", f"--bin=juicefs={TOOLS['juicefs']}", "--out", out, ok=(0, 1), timeout_s=600)
+        with open(os.path.join(out, "drills.jsonl"), encoding="utf-8") as file:
+            records = [json.loads(line) for line in file]
+        self.assertEqual(len(records), 5)
+        torn = [record for record in records if record["outcome"] == "DRILL_FALSE_SUCCESS"]
+        self.assertGreater(len(torn), 0)
+        self.assertTrue(any("no moment shows both" in record["why"] for record in torn), [record["why"] for record in torn])
+        with open(os.path.join(out, "matrix.md"), encoding="utf-8") as file:
+            self.assertIn("of 5", file.read() if len(torn) < 5 else "5 of 5")
+        records, _, _ = Drive(self, "juicefs-dump-quiet")
+        self.assertEqual(records[("juicefs-dump-quiet", "")]["outcome"], "DRILL_SAME")
+
+
+def _Traces():
+    """Processes, mounts and files that a drill could leave: what tells of drills on this machine."""
+    processes = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as file:
+                line = file.read()
+        except OSError:
+            continue
+        if b"/work/mounts/" in line or b" drive\0" in line or b"\0drive\0" in line or b"kvjury\0write\0" in line:
+            processes.append(line)
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounts = [line for line in file if "kvjury" in line or "JuiceFS" in line]
+    temporary = {name for name in os.listdir("/tmp") if name.startswith(("fuse_fd_comm", "kvjury-version"))}
+    with open("/proc/net/tcp", encoding="utf-8") as file:
+        ports = {line.split()[1].split(":")[1] for line in file if line.split()[3] == "0A"}
+    return processes, mounts, temporary, {port for port in ports if int(port, 16) in (2379, 3379, 4379, 9000)}
+
+
+class NothingIsLeft(unittest.TestCase):
+    def test_drills_that_end_are_interrupted_or_killed_leave_nothing(self):
+        draw = random.Random(7)
+        before = _Traces()
+        root = self.enterContext(Folder())
+        for number in range(DRILLS):
+            out = os.path.join(root, str(number))
+            drive = subprocess.Popen([PROGRAM, "drive", "br-txn" if number % 2 else "juicefs-dump-fast", "--out", out, f"--bin=br={TOOLS['br']}",
+                                      f"--bin=juicefs={TOOLS['juicefs']}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            kind = (None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[number % 4 if DRILLS < 40 or number % 10 < 4 else 0]
+            if kind is not None:
+                time.sleep(draw.uniform(0.2, 4))
+                drive.send_signal(kind)
+            code = drive.wait(120)
+            if kind in (signal.SIGINT, signal.SIGTERM):
+                self.assertIn(code, (0, 128 + kind))
+            deadline = time.monotonic() + 10
+            while _Traces() != before and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.assertEqual(_Traces(), before, (number, kind))
+            self.assertEqual([path for path in glob.glob(f"{out}/**/work/*", recursive=True)], [], kind)
+
+
+class Mistakes(unittest.TestCase):
+    def Says(self, code, words, *arguments):
+        done = Run(PROGRAM, "drive", *arguments, "--out", os.path.join(self.enterContext(Folder()), "out"), ok=(code,))
+        self.assertIn(words, done.stdout)
+
+    def test_what_is_wrong_is_said_in_a_sentence(self):
+        self.Says(2, "no recipe \"nothing\"", "nothing")
+        self.Says(2, "no fault \"nothing\"", "br-txn", "--faults", "nothing")
+        self.Says(2, "expected NAME=PATH", "br-txn", "--bin", "br")
+        self.Says(2, "none of these faults is for any of these recipes", "reference", "--faults", "object-store")
+
+    def test_a_program_that_is_missing_is_a_skipped_row_or_with_a_flag_an_error(self):
+        self.Says(4, "skipped", "br-txn", "--bin", "br=/nowhere/br")
+        self.Says(6, "/nowhere/br", "br-txn", "--bin", "br=/nowhere/br", "--require-tool")
+
+    def test_a_recipe_of_ones_own_can_be_driven(self):
+        folder = self.enterContext(Folder())
+        recipe = os.path.join(folder, "mine.recipe")
+        with open(recipe, "w", encoding="utf-8") as file:
+            file.write('name: "mine" about: "nothing at all" backup: "echo $KVJURY_PD {pd}" restore: "true" cut: GIVEN')
+        records, out, _ = Drive(self, recipe, ok=(1,))
+        record = records[("mine", "")]
+        self.assertEqual(record["outcome"], "DRILL_FALSE_SUCCESS")
+        with open(os.path.join(out, record["folder"], "backup-1.out"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "127.0.0.1:2379 127.0.0.1:2379\n")
+
+
+if __name__ == "__main__":
+    Require("br", "juicefs", mounts=True)
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
