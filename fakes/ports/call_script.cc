@@ -51,6 +51,19 @@ size_t CallScript::Clear() {
   return count;
 }
 
+bool CallScript::TakeRefusal(const protobuf::Message& request) {
+  for (auto wish = wishes_.begin(); wish != wishes_.end(); ++wish) {
+    if (wish->refuse && IsAbout(wish->method, {}, request)) {
+      ++met_;
+      if (wish->count > 0 && --wish->count == 0) {
+        wishes_.erase(wish);
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
 void CallScript::MeetWishes(const sim::Address& to, const std::string& method, const protobuf::Message& request, const sim::Label& label) {
   // Loading again adds to what is planned; what is drawn stays as it is.
   record::Case addition;
@@ -63,7 +76,7 @@ void CallScript::MeetWishes(const sim::Address& to, const std::string& method, c
       continue;
     }
     const bool at_store = to.find("store-") != sim::Address::npos;
-    if (!IsAbout(wish->method, method, request) || (wish->only_at_stores && !at_store)) {
+    if (wish->refuse || !IsAbout(wish->method, method, request) || (wish->only_at_stores && !at_store)) {
       ++wish;
       continue;
     }

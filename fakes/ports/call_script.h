@@ -44,11 +44,15 @@ class CallScript {
     /// Without its label. Unset: only the delay.
     record::Fault fault;
     Micros delay_us = 0;
+    /// The call, one of HTTP, is answered by what stands before the handlers, as by a proxy that lets it not through.
+    bool refuse = false;
     /// How many calls; 0: all until the time.
     uint64_t count = 0;
     /// In virtual time; 0: no end.
     Micros until_us = 0;
   };
+  /// Whether somebody wished that this call be refused. Not counted as a call.
+  bool TakeRefusal(const google::protobuf::Message& request);
   void Add(Wish wish) { wishes_.push_back(std::move(wish)); }
   /// Forgets what has not happened yet. The number of wishes.
   size_t Clear();

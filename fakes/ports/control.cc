@@ -14,7 +14,9 @@ constexpr uint64_t kBusyBackoffMs = 100;
 
 Micros UsOf(const std::optional<uint64_t>& ms) { return static_cast<Micros>(ms.value_or(0)) * 1'000; }
 
-bool IsForCalls(const std::string& verb) { return verb == "lose-request" || verb == "lose-reply" || verb == "slow" || verb == "server-busy"; }
+bool IsForCalls(const std::string& verb) { 
+  return verb == "lose-request" || verb == "lose-reply" || verb == "refuse-http" || verb == "slow" || verb == "server-busy";
+}
 
 // Regions keep encoded keys, but for those that a raw key made.
 std::string UserKeyHex(const Bytes& encoded) {
@@ -73,6 +75,10 @@ bool Control::Act(const ControlCommand& command) {
     Wish(command, std::move(fault), 0);
     return true;
   }
+  if (verb == "refuse-http") {
+    Wish(command, std::move(fault), 0);
+    return true;
+  }
   if (verb == "lose-reply") {
     fault.mutable_lose_reply();
     Wish(command, std::move(fault), 0);
@@ -109,6 +115,7 @@ void Control::Wish(const ControlCommand& command, record::Fault fault, uint64_t 
   CallScript::Wish wish;
   wish.method = command.method.value_or("");
   wish.only_at_stores = fault.has_server_busy();
+  wish.refuse = command.verb == "refuse-http";
   wish.fault = std::move(fault);
   wish.delay_us = static_cast<Micros>(delay_ms) * 1'000;
   // A delay lasts until something ends it; a loss is for the next call.

@@ -89,6 +89,7 @@ const std::vector<ControlVerb>& ControlVerbs() {
       {"pause-store", {"store", "for_ms"}, {}, "it answers nothing meanwhile; its regions elect other leaders"},
       {"lose-request", {"method"}, {"count"}, "the next calls of the method do not arrive"},
       {"lose-reply", {"method"}, {"count"}, "the next calls of the method take effect and are not answered"},
+      {"refuse-http", {"method"}, {"count"}, "the next HTTP calls (http/POST/pd/api/v1/...) are answered with 403 by what stands before PD"},
       {"slow", {"method", "by_ms"}, {"for_ms", "count"}, "calls of the method take so much longer"},
       {"server-busy", {}, {"method", "count", "by_ms"}, "the next calls to a store are answered that it is busy"},
       {"pd-leader-change", {}, {"for_ms"}, "PD elects another leader, and has none for a while"},

@@ -147,6 +147,15 @@ TEST_F(ControlTest, ALostReplyComesAfterTheEffectAndALostRequestBeforeIt) {
   EXPECT_EQ(state["faults"]["lose_request"], 2);
 }
 
+TEST_F(ControlTest, HttpCallsAreRefusedByMethodAndBeginningOfTheirPath) {
+  const std::string& pd = served_->pd_addresses().front();
+  EXPECT_TRUE(Poke("refuse-http method=http/GET/pd/api/v1/schedulers count=2"));
+  EXPECT_EQ(HttpGet(pd, "/pd/api/v1/version").compare(0, 12, "HTTP/1.1 200"), 0);
+  EXPECT_EQ(HttpGet(pd, "/pd/api/v1/schedulers").compare(0, 12, "HTTP/1.1 403"), 0);
+  EXPECT_EQ(HttpGet(pd, "/pd/api/v1/schedulers/x").compare(0, 12, "HTTP/1.1 403"), 0);
+  EXPECT_EQ(HttpGet(pd, "/pd/api/v1/schedulers").compare(0, 12, "HTTP/1.1 200"), 0) << "the third one is not meant";
+}
+
 TEST_F(ControlTest, AMethodIsSlowUntilItIsHealed) {
   ASSERT_TRUE(client_->PutSoon("a", "v"));
   EXPECT_TRUE(Poke("slow method=KvGet by_ms=300"));

@@ -2,6 +2,8 @@
 
 #include "fakes/ports/messages.h"
 #include "fakes/ports/read_only.h"
+#include "fakes/sim/http.h"
+#include "proto/tikv/http.pb.h"
 
 namespace kvjury::ports {
 
@@ -49,6 +51,15 @@ sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, M
       done(std::move(refused));
       co_return;
     }
+  }
+  if (path == sim::kHttp.path && script_->TakeRefusal(*request)) {
+    auto forbidden = std::make_shared<::http::Response>();
+    forbidden->set_status(403);
+    forbidden->set_content_type("text/plain; charset=utf-8");
+    forbidden->set_body("403 Forbidden\n");
+    Count(path, begun, false);
+    done(sim::MessagePtr(std::move(forbidden)));
+    co_return;
   }
   sim::CallOptions options;
   options.label = script_->Next(address_, ShortName(path), *request);

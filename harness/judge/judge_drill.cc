@@ -214,6 +214,11 @@ bool JudgeClaim(const record::DrillEvidence& drill, record::DrillRecord* record)
   if (drill.backup_ran() && drill.restore_ran()) {
     return false;
   }
+  if (drill.backup_ran() && !drill.no_files().empty()) {
+    SetOutcome(record, record::DRILL_FALSE_SUCCESS,
+               "the backup said success and left nothing to restore: " + drill.no_files() + "; the restore says: " + drill.claim());
+    return true;
+  }
   const std::string phase = drill.backup_ran() ? "restore" : "backup";
   if (drill.trouble()) {
     SetOutcome(record, record::DRILL_HONEST_FAILURE, "the " + phase + " failed and said so: " + drill.claim());

@@ -134,6 +134,16 @@ TEST_F(JudgeDrillTest, FilesThatCannotBeReadProveNothing) {
   EXPECT_THAT(record.why(), HasSubstr("no backupmeta"));
 }
 
+TEST_F(JudgeDrillTest, ASuccessThatLeftNothingIsFalseThoughTheRestoreFailsLoudly) {
+  evidence_.clear_files();
+  evidence_.set_no_files("no backupmeta");
+  evidence_.set_restore_ran(false);
+  evidence_.set_trouble(true);
+  const record::DrillRecord record = Judged();
+  EXPECT_EQ(record.outcome(), record::DRILL_FALSE_SUCCESS);
+  EXPECT_THAT(record.why(), HasSubstr("left nothing to restore: no backupmeta"));
+}
+
 TEST_F(JudgeDrillTest, ACopyWhoseFormIsNotReadIsJudgedByItsTarget) {
   evidence_.clear_files();
   EXPECT_EQ(Judged().outcome(), record::DRILL_SAME);

@@ -91,6 +91,10 @@ class FalseSuccesses(unittest.TestCase):
     def test_gc_that_passes_the_cut(self):
         self.Convicted("br-txn", "gc-passes-the-cut", "lost in the backup's files")
 
+    def test_a_pause_of_schedulers_that_pd_refuses(self):
+        record = self.Convicted("br-txn", "pause-refused", "the backup said success and left nothing to restore")
+        self.assertEqual(record["command"][0].get("exit_code", 0), 0)
+
     def test_a_raw_backup_of_a_volume(self):
         self.Convicted("br-raw-on-txn", "", "keys at the cut the target lacks")
 
