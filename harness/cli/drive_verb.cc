@@ -201,7 +201,7 @@ class DriveVerb : public Verb {
     const std::string fault = cell.fault.name().empty() ? kNone : cell.fault.name();
     const std::string relative = fmt::format("{}/{}/{}", cell.recipe.name(), fault, cell.number);
     const fs::path folder = fs::absolute(out_) / relative;
-    const fs::path scratch = folder / "work";
+    const fs::path scratch = folder / "scratch";
     std::error_code error;
     fs::remove_all(folder, error);
     if (!fs::create_directories(scratch, error)) {

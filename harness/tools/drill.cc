@@ -31,8 +31,6 @@ constexpr size_t kEvidenceBytesMax = size_t{2} << 30;
 // Locks of writers that have ended are gone soon; one that stays is somebody's fault.
 constexpr Micros kLockWaitUs = 20'000'000;
 
-int64_t UnixMs() { return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
 Result<std::string> ReadWhole(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {

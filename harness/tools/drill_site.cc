@@ -41,8 +41,6 @@ constexpr auto kUnmountLimit = seconds(20);
 constexpr auto kWalkLimit = seconds(120);
 constexpr auto kWarmUpLimit = seconds(30);
 constexpr uint64_t kWarmUpOperations = 30;
-// A tool whose time is over and that wrote nothing for so long got on no more.
-constexpr auto kStuckAfter = seconds(30);
 
 // A prefix of a bucket of our own server, to be read without a socket.
 class BucketReader final : public objects::ObjectStore {
@@ -72,21 +70,6 @@ class BucketReader final : public objects::ObjectStore {
   std::string prefix_;
 };
 
-int64_t UnixMs() { return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-int64_t MsSince(Clock::time_point begun) { return std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count(); }
-
-/// The last line of a file that says something, printable and not too long.
-std::string LastLine(const std::string& path) {
-  constexpr size_t kLineSizeMax = 400;
-  std::ifstream file(path);
-  std::string last;
-  for (std::string line; std::getline(file, line);) {
-    if (line.find_first_not_of(" \t\r-=") != std::string::npos) {
-      last = line;
-    }
-  }
-  return reports::Latin1(Printable(last.substr(0, kLineSizeMax)));
-}
 
 bool IsMounted(const std::string& path) {
   std::ifstream mounts("/proc/self/mountinfo");
@@ -103,38 +86,9 @@ bool IsMounted(const std::string& path) {
   return false;
 }
 
-using CallCounts = std::map<std::pair<std::string, std::string>, ports::CallLog::Counts>;
-
-/// "store-2 KvScan 120": what was asked most between two looks.
-std::string MostAsked(const CallCounts& before, const CallCounts& after) {
-  std::vector<std::pair<uint64_t, std::string>> grown;
-  for (const auto& [where, counts] : after) {
-    const auto found = before.find(where);
-    const uint64_t more = counts.calls - (found == before.end() ? 0 : found->second.calls);
-    if (more > 0) {
-      grown.emplace_back(more, fmt::format("{} {} {} times", where.first, where.second, more));
-    }
-  }
-  std::sort(grown.rbegin(), grown.rend());
-  std::string words;
-  for (size_t i = 0; i < std::min<size_t>(grown.size(), 4); ++i) {
-    words += (i == 0 ? "" : ", ") + grown[i].second;
-  }
-  return words.empty() ? "nobody was asked anything" : words;
-}
-
 }  // namespace
 
-// What the tool has come to: grows while it gets on.
-struct DrillSite::Progress {
-  Clock::time_point begun = Clock::now();
-  Clock::time_point deadline;
-  size_t next_event = 0;
-  Clock::time_point changed = Clock::now();
-  std::pair<uint64_t, uint64_t> size;
-  CallCounts source;
-  CallCounts target;
-};
+int64_t UnixMs() { return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 DrillSite::DrillSite(const DrillOptions& options) : options_(options) {}
 
@@ -398,127 +352,6 @@ Status DrillSite::RemoveAll(const DrillMount& mount) {
   command.output = options_.folder + "/remove.said";
   ASSIGN_OR_RETURN(const int code, RunToEnd(command, kWalkLimit));
   return code == 0 ? Status::Ok() : Status::Undetermined("the removal of the files ended with " + std::to_string(code));
-}
-
-std::pair<uint64_t, uint64_t> DrillSite::StorageSize() const {
-  std::pair<uint64_t, uint64_t> size;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(words_.at("storage_folder"), error)) {
-    if (entry.is_regular_file(error)) {
-      ++size.first;
-      size.second += entry.file_size(error);
-    }
-  }
-  return size;
-}
-
-Status DrillSite::FireEvents(const std::string& phase, int64_t elapsed_ms, size_t* next) {
-  constexpr int kHadNoEffect = 3;
-  const auto& events = phase == "backup" ? options_.fault.during_backup() : options_.fault.during_restore();
-  while (*next < static_cast<size_t>(events.size()) && events[static_cast<int>(*next)].after_ms() <= elapsed_ms) {
-    const record::DrillFault::Event& event = events[static_cast<int>(*next)];
-    ++*next;
-    const std::string control = options_.scratch + (event.at_target() && target_ != nullptr ? "/target" : "/source") + ".control";
-    Command command;
-    command.arguments = {"/bin/sh", "-c", fmt::format("exec \"$0\" poke \"$1\" {}", event.poke()), options_.kvjury, control};
-    command.output = options_.folder + "/poke.said";
-    ASSIGN_OR_RETURN(const int code, RunToEnd(command, seconds(10)));
-    if (code != 0 && code != kHadNoEffect) {
-      return Status::InvalidArgument(fmt::format("fault {}, poke \"{}\": {}", options_.fault.name(), event.poke(), LastLine(command.output)));
-    }
-    pokes_[event.poke().substr(0, event.poke().find(' '))] += code == 0 ? 1 : 0;
-  }
-  return Status::Ok();
-}
-
-std::map<std::string, uint64_t> DrillSite::FaultsFired() {
-  std::map<std::string, uint64_t> fired = s3_->fired_counts();
-  for (const auto& [kind, count] : pokes_) {
-    fired[kind] += count;
-  }
-  for (ports::ServedCluster* cluster : {source_.get(), target_.get()}) {
-    if (cluster != nullptr) {
-      cluster->live().Run([&fired, cluster]() {
-        sim::FaultPlan& plan = cluster->cluster().world()->faults();
-        for (const auto& [kind, count] : plan.fired_counts()) {
-          fired[kind] += count;
-        }
-        if (!plan.fired_nudges().empty()) {
-          fired["nudge"] += plan.fired_nudges().size();
-        }
-      });
-    }
-  }
-  return fired;
-}
-
-record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::string& line, int number, Progress* progress) {
-  record::DrillCommand done;
-  done.set_phase(phase);
-  done.set_line(line);
-  done.set_output_file(fmt::format("{}-{}.out", phase, number));
-  Command command;
-  command.arguments = {"/bin/sh", "-c", line};
-  command.environment = Environment();
-  command.folder = options_.scratch;
-  command.output = options_.folder + "/" + done.output_file();
-  done.set_began_ms(UnixMs());
-  const auto begun = Clock::now();
-  Result<Process> process = Process::Start(command);
-  if (!process.ok()) {
-    done.set_exit_code(127);
-    done.set_last_line(process.error().message());
-    return done;
-  }
-  auto looked = begun;
-  while (!process->Poll().has_value() && Clock::now() < progress->deadline) {
-    const Status fired = FireEvents(phase, MsSince(progress->begun), &progress->next_event);
-    event_failure_ = event_failure_.ok() ? fired : event_failure_;
-    if (Clock::now() - looked > seconds(1)) {
-      looked = Clock::now();
-      if (const auto size = StorageSize(); size != progress->size) {
-        progress->size = size;
-        progress->changed = looked;
-        progress->source = source_->calls().counts();
-        progress->target = target().calls().counts();
-      }
-    }
-    std::this_thread::sleep_for(kPoll);
-  }
-  done.set_timed_out(!process->Poll().has_value());
-  if (done.timed_out() && Clock::now() - progress->changed > kStuckAfter) {
-    stuck_ = fmt::format("{} wrote nothing for {} s; of the source {}; of the target {}", phase, MsSince(progress->changed) / 1000,
-                         MostAsked(progress->source, source_->calls().counts()), MostAsked(progress->target, target().calls().counts()));
-  }
-  process->Kill();
-  done.set_exit_code(process->Poll().value_or(128 + SIGKILL));
-  done.set_took_ms(MsSince(begun));
-  done.set_last_line(LastLine(command.output));
-  return done;
-}
-
-Status DrillSite::RunPhase(const std::string& phase, record::DrillRecord* record) {
-  Progress progress;
-  RETURN_IF_ERROR(FireEvents(phase, 0, &progress.next_event));
-  progress.begun = Clock::now();
-  progress.deadline = Clock::now() + options_.time_limit;
-  progress.source = source_->calls().counts();
-  progress.target = target().calls().counts();
-  int number = 0;
-  for (const std::string& command : phase == "backup" ? options_.recipe.backup() : options_.recipe.restore()) {
-    Result<std::string> line = Expand(command, words_);
-    if (!line.ok()) {
-      return line.error().WithContext(fmt::format("recipe {}, {}", options_.recipe.name(), phase));
-    }
-    if (options_.on_step) {
-      options_.on_step(phase);
-    }
-    const record::DrillCommand& done = *record->add_command() = RunCommand(phase, *line, ++number, &progress);
-    if (done.exit_code() != 0 || done.timed_out()) {
-      break;
-    }
-  }
-  return event_failure_;
 }
 
 }  // namespace kvjury::tools

@@ -50,6 +50,9 @@ struct DrillOptions {
   std::function<void(const std::string&)> on_step;
 };
 
+/// Of this machine's clock.
+int64_t UnixMs();
+
 /// A volume mounted by juicefs.
 class DrillMount {
  public:

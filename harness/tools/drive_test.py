@@ -127,7 +127,7 @@ def _Traces():
                 line = file.read()
         except OSError:
             continue
-        if b"/work/mounts/" in line or b" drive\0" in line or b"\0drive\0" in line or b"kvjury\0write\0" in line:
+        if b"/scratch/mounts/" in line or b" drive\0" in line or b"\0drive\0" in line or b"kvjury\0write\0" in line:
             processes.append(line)
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         mounts = [line for line in file if "kvjury" in line or "JuiceFS" in line]
@@ -157,7 +157,7 @@ class NothingIsLeft(unittest.TestCase):
             while _Traces() != before and time.monotonic() < deadline:
                 time.sleep(0.05)
             self.assertEqual(_Traces(), before, (number, kind))
-            self.assertEqual([path for path in glob.glob(f"{out}/**/work/*", recursive=True)], [], kind)
+            self.assertEqual([path for path in glob.glob(f"{out}/**/scratch/*", recursive=True)], [], kind)
 
 
 class Mistakes(unittest.TestCase):

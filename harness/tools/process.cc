@@ -8,8 +8,12 @@
 
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <thread>
 #include <utility>
+
+#include "fakes/base/bytes.h"
+#include "reports/text.h"
 
 namespace kvjury::tools {
 namespace {
@@ -140,6 +144,18 @@ Result<int> RunToEnd(const Command& command, std::chrono::milliseconds time_limi
     return Status::Undetermined(fmt::format("{} did not end in {} s", command.arguments.front(), time_limit.count() / 1000));
   }
   return *code;
+}
+
+std::string LastLine(const std::string& path) {
+  constexpr size_t kLineSizeMax = 400;
+  std::ifstream file(path);
+  std::string last;
+  for (std::string line; std::getline(file, line);) {
+    if (line.find_first_not_of(" \t\r-=") != std::string::npos) {
+      last = line;
+    }
+  }
+  return reports::Latin1(Printable(last.substr(0, kLineSizeMax)));
 }
 
 }  // namespace kvjury::tools

@@ -59,4 +59,7 @@ class Process {
 /// Runs a command to its end. Errors: as Start; kUndetermined when its time was over and it was killed.
 Result<int> RunToEnd(const Command& command, std::chrono::milliseconds time_limit);
 
+/// The last line of a file of output that says something, printable and not too long; empty if there is none.
+std::string LastLine(const std::string& path);
+
 }  // namespace kvjury::tools
