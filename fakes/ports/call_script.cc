@@ -1,7 +1,10 @@
 #include "fakes/ports/call_script.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "fakes/base/digest.h"
 #include "proto/tikv/http.pb.h"
 
 namespace kvjury::ports {
@@ -27,7 +30,34 @@ bool IsAbout(const std::string& wished, const std::string& method, const protobu
   return http != nullptr && ("http/" + http->method() + http->path()).compare(0, wished.size(), wished) == 0;
 }
 
+// Bytes in one order whatever maps a message holds.
+std::string Canonical(const protobuf::Message& message) {
+  std::string bytes;
+  {
+    protobuf::io::StringOutputStream stream(&bytes);
+    protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
 }  // namespace
+
+void CallScript::Record(const sim::Label& label, Micros begun_us, const protobuf::Message* request, const Status& status,
+                        const protobuf::Message* answer) {
+  if (on_call_ == nullptr) {
+    return;
+  }
+  CallRecord record{label, begun_us, world_->scheduler().now_us(), status.code()};
+  const std::string asked = request == nullptr ? std::string() : Canonical(*request);
+  const std::string answered = answer == nullptr ? std::string() : Canonical(*answer);
+  record.request_bytes = asked.size();
+  record.request_digest = Hash64(asked);
+  record.answer_bytes = answered.size();
+  record.answer_digest = Hash64(answered);
+  on_call_(record);
+}
 
 sim::Label CallScript::Next(const sim::Address& to, const std::string& method, const protobuf::Message& request) {
   const Bytes start = region_start_ ? region_start_(request) : Bytes();

@@ -19,6 +19,19 @@
 
 namespace kvjury::ports {
 
+/// One call from outside, or one message of a stream, after it was answered. Digests are of the messages' bytes: what was said is not kept,
+/// since it may hold secrets.
+struct CallRecord {
+  sim::Label label;
+  Micros begun_us = 0;
+  Micros ended_us = 0;
+  StatusCode code = StatusCode::kOk;
+  uint64_t request_bytes = 0;
+  uint64_t request_digest = 0;
+  uint64_t answer_bytes = 0;
+  uint64_t answer_digest = 0;
+};
+
 class CallScript {
  public:
   /// The start key, as a user writes it, of the region that a request addresses; empty if none.
@@ -30,6 +43,13 @@ class CallScript {
 
   /// Before the first call.
   void SetRegionStart(RegionStart region_start) { region_start_ = std::move(region_start); }
+
+  /// Told of every call in the order of answers. Before the first call; costs a serialisation of both messages.
+  void RecordTo(std::function<void(const CallRecord&)> on_call) { on_call_ = std::move(on_call); }
+  [[nodiscard]] bool records() const { return on_call_ != nullptr; }
+  /// `answer` may be null; `request` too, for a further message of a stream.
+  void Record(const sim::Label& label, Micros begun_us, const google::protobuf::Message* request, const Status& status,
+              const google::protobuf::Message* answer);
 
   /// The label of the next call of `method` ("KvGet") at an address; what was wished for it hangs on it then.
   sim::Label Next(const sim::Address& to, const std::string& method, const google::protobuf::Message& request);
@@ -65,6 +85,7 @@ class CallScript {
 
   sim::World* world_;
   RegionStart region_start_;
+  std::function<void(const CallRecord&)> on_call_;
   sim::Label root_{"external"};
   // By method and key.
   std::map<std::pair<std::string, Bytes>, uint64_t> calls_;

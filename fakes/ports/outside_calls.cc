@@ -64,6 +64,9 @@ sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, M
   sim::CallOptions options;
   options.label = script_->Next(address_, ShortName(path), *request);
   options.timeout_us = timeout_us;
+  const sim::Label label = options.label;
+  const Micros begun_us = live_->world().scheduler().now_us();
+  const sim::MessagePtr asked = script_->records() ? request : nullptr;
   sim::Channel* channel = live_->world().fabric().ChannelFrom("outside");
   sim::Task<Result<sim::MessagePtr>> call = channel->CallRaw(path.c_str(), address_, std::move(request), std::move(options));
   Result<sim::MessagePtr> answer = co_await std::move(call);
@@ -72,6 +75,7 @@ sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, M
     co_await std::move(keeping);
   }
   Count(path, begun, answer.ok());
+  script_->Record(label, begun_us, asked.get(), answer.status(), answer.ok() ? answer->get() : nullptr);
   done(std::move(answer));
 }
 
@@ -80,6 +84,9 @@ sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, 
   sim::CallOptions options;
   options.label = script_->Next(address_, ShortName(path), *request);
   options.timeout_us = timeout_us;
+  const sim::Label label = options.label;
+  const Micros begun_us = live_->world().scheduler().now_us();
+  const sim::MessagePtr asked = script_->records() ? request : nullptr;
   sim::Channel* channel = live_->world().fabric().ChannelFrom("outside");
   sim::Task<Result<std::unique_ptr<sim::StreamReader>>> opening =
       channel->OpenRaw(path.c_str(), address_, std::move(request), std::move(options));
@@ -90,6 +97,7 @@ sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, 
     end = co_await std::move(forwarding);
   }
   Count(path, begun, end.ok());
+  script_->Record(label, begun_us, asked.get(), end, nullptr);
   exchange->End(ToGrpc(end));
 }
 
@@ -114,6 +122,7 @@ sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamRead
     site.to = address_;
     site.method = path;
     site.request = message->get();
+    script_->Record(site.label, scheduler->now_us(), nullptr, Status::Ok(), message->get());
     const sim::FaultPlan::MessageFate fate = live_->world().faults().At(site);
     if (fate.reset_stream || fate.lose_request || fate.lose_reply) {
       co_return Status::Unavailable("stream reset");

@@ -335,6 +335,7 @@ class ServedCluster::Impl {
     if (kept_.is_new()) {
       cluster_->SpreadLeaders();
     }
+    script_.RecordTo(options_.on_call);
     script_.SetRegionStart([this](const google::protobuf::Message& request) {
       return cluster_->RegionStart(tikv::AddressedRegion(*cluster_, request));
     });

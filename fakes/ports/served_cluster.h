@@ -19,6 +19,7 @@
 #include "fakes/base/ids.h"
 #include "fakes/base/status.h"
 #include "fakes/ports/call_log.h"
+#include "fakes/ports/call_script.h"
 #include "fakes/ports/live_world.h"
 #include "fakes/ports/tls.h"
 #include "fakes/tikv/cluster.h"
@@ -61,6 +62,8 @@ struct ServeOptions {
   TlsFiles tls;
   /// How long a peer may take until it is clear what it speaks.
   std::chrono::milliseconds preface_timeout{10'000};
+  /// Told of every call from outside after it was answered, on the world's thread. May be empty.
+  std::function<void(const CallRecord&)> on_call;
   /// A line for people about a connection. May be empty. From several threads.
   std::function<void(const std::string&)> on_connection;
 };

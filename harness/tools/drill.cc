@@ -350,6 +350,13 @@ class Drill {
       RETURN_IF_ERROR(WriteKeys(evidence_.target().pair(), kTargetKeysFile));
       AddInput("target", kTargetKeysFile);
     }
+    for (const char* cluster : {"source", "target"}) {
+      const std::string file = std::string("calls-") + cluster + ".tsv.gz";
+      if (const std::string calls = site_.CallsOf(cluster); !calls.empty()) {
+        RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + file, GzipCompress(calls)));
+        AddInput(std::string("calls that the ") + cluster + " answered", file);
+      }
+    }
     if (walks_.has_value()) {
       AddInput("mount of the source at the cut", kSourceWalkFile);
       AddInput("mount of the target", kTargetWalkFile);

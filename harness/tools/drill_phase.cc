@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include "harness/tools/drill_site.h"
@@ -23,6 +25,36 @@ constexpr auto kStuckAfter = seconds(30);
 int64_t MsSince(Clock::time_point begun) { return std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count(); }
 
 using CallCounts = std::map<std::pair<std::string, std::string>, ports::CallLog::Counts>;
+
+/// The number behind an option of a command; 0 if it is not there.
+uint64_t NumberOf(const std::string& option, const std::string& line) {
+  std::istringstream words(line);
+  for (std::string word; words >> word;) {
+    if (word.compare(0, option.size() + 1, option + "=") == 0) {
+      return std::strtoull(word.c_str() + option.size() + 1, nullptr, 10);
+    }
+    if (word == option && words >> word) {
+      return std::strtoull(word.c_str(), nullptr, 10);
+    }
+  }
+  return 0;
+}
+
+/// What was written or read in how long, and what br was told to stay below: --ratelimit of --ratelimit-unit bytes, a MiB by default.
+void AddRate(const std::string& phase, uint64_t bytes, record::DrillRecord* record) {
+  constexpr uint64_t kRateUnit = uint64_t{1} << 20;
+  record::DrillRate rate;
+  rate.set_phase(phase);
+  rate.set_bytes(bytes);
+  for (const record::DrillCommand& command : record->command()) {
+    if (command.phase() == phase) {
+      rate.set_took_ms(rate.took_ms() + command.took_ms());
+      const uint64_t unit = NumberOf("--ratelimit-unit", command.line());
+      rate.set_limit_bytes_per_s(std::max(rate.limit_bytes_per_s(), NumberOf("--ratelimit", command.line()) * (unit == 0 ? kRateUnit : unit)));
+    }
+  }
+  *record->add_rate() = rate;
+}
 
 /// "store-2 KvScan 120": what was asked most between two looks.
 std::string MostAsked(const CallCounts& before, const CallCounts& after) {
@@ -173,6 +205,7 @@ Status DrillSite::RunPhase(const std::string& phase, record::DrillRecord* record
       break;
     }
   }
+  AddRate(phase, StorageSize().second, record);
   return event_failure_;
 }
 

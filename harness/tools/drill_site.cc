@@ -106,6 +106,10 @@ Status DrillSite::StartCluster(const std::string& name, ports::ServeOptions opti
     const std::string folder = options_.scratch + "/tls";
     options.tls = {folder + "/ca.pem", folder + "/server.pem", folder + "/server-key.pem"};
   }
+  options.on_call = [calls = &calls_[name]](const ports::CallRecord& call) {
+    *calls += fmt::format("{}\t{}\t{}\t{}\t{:016x}\t{}\t{:016x}\t{}\n", call.begun_us, call.ended_us, StatusCodeName(call.code),
+                          call.request_bytes, call.request_digest, call.answer_bytes, call.answer_digest, call.label.text());
+  };
   Result<std::unique_ptr<ports::ServedCluster>> started = ports::ServedCluster::Start(std::move(options));
   if (!started.ok()) {
     return started.error().WithContext(name);
@@ -213,6 +217,15 @@ Result<std::unique_ptr<objects::ObjectStore>> DrillSite::Storage() {
     return std::unique_ptr<objects::ObjectStore>(std::make_unique<BucketReader>(s3_.get(), kBackupBucket, kBackupPrefix));
   }
   return objects::DirectoryObjectStore::Open(words_.at("storage_folder"), objects::DirectoryObjectStore::Access::kReadOnly);
+}
+
+std::string DrillSite::CallsOf(const std::string& cluster) {
+  ports::ServedCluster* served = cluster == "source" ? source_.get() : target_.get();
+  std::string calls;
+  if (served != nullptr) {
+    served->live().Run([this, &cluster, &calls]() { calls = calls_[cluster]; });
+  }
+  return calls;
 }
 
 Timestamp DrillSite::Now() {
