@@ -228,7 +228,7 @@ class List(ProgramTest):
         self.assertGreaterEqual(len(checks), 9)
 
     def test_tables_hold_what_json_holds(self):
-        for what in ("bugs", "faults", "checks"):
+        for what in ("bugs", "faults", "checks", "recipes", "drill-faults"):
             rows = json.loads(self.Good("list", what, "--json"))
             table = self.Good("list", what).splitlines()
             self.assertEqual([line.split()[0] for line in table[1:]], [row["name"] for row in rows])
@@ -433,7 +433,7 @@ class Help(ProgramTest):
         text = self.Good("--help")
         for code in ("0 same", "1 different", "70 blind judge"):
             self.assertIn(code, text)
-        for verb in ("run", "replay", "selftest", "soak", "view", "list"):
+        for verb in ("run", "replay", "selftest", "soak", "drive", "view", "list"):
             self.assertIn(verb, text)
 
 

@@ -118,6 +118,25 @@ class Dumps(unittest.TestCase):
         self.assertEqual(records[("juicefs-dump-quiet", "")]["outcome"], "DRILL_SAME")
 
 
+    def Lost(self, dump, load, make, field, words):
+        """A recipe of our own: `make` in the mounted source, then a dump of it while nobody writes."""
+        recipe = os.path.join(self.enterContext(Folder()), "lossy.recipe")
+        mount = ("mkdir -p {work}/m && {juicefs} mount {meta} {work}/m -d --no-usage-report --no-agent --storage s3 --bucket {bucket} "
+                 "--backup-meta 0 --log {log} && " + make + " && {juicefs} umount {work}/m")
+        with open(recipe, "w", encoding="utf-8") as file:
+            file.write(f'name: "lossy" about: "x" tool: "juicefs" cut: WITHIN_BACKUP logical: true quiet: true\n'
+                       f'backup: {json.dumps(mount)}\nbackup: {json.dumps(dump)}\nrestore: {json.dumps(load)}\n')
+        records, _, _ = Drive(self, recipe, ok=(1,))
+        record = records[("lossy", "")]
+        self.assertEqual(record["outcome"], "DRILL_FALSE_SUCCESS", record)
+        self.assertIn(words, record["why"])
+        self.assertIn(field, {finding.get("field") for finding in record["finding"]})
+
+    def test_a_binary_dump_loses_targets_with_percent_signs_and_says_nothing(self):
+        self.Lost("{juicefs} dump --binary {meta} {dump} --no-agent", "{juicefs} load --binary {meta2} {dump} --no-agent", "ln -s 'a%2Fb' {work}/m/link",
+                  "target", "a symbolic link's target with %XX")
+
+
 def _Traces():
     """Processes, mounts and files that a drill could leave: what tells of drills on this machine."""
     processes = []
