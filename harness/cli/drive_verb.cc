@@ -81,6 +81,8 @@ class DriveVerb : public Verb {
         return *stop.requested();
       }
       if (!record.ok()) {
+        report.AddProblem(reports::ExitCodeOf(record.error()), record.error().message());
+        static_cast<void>(folder->Finish(report));
         return Fail(terminal, record.error());
       }
       const Status kept = Take(*record, &report, &*folder);
@@ -214,6 +216,7 @@ class DriveVerb : public Verb {
     options.time_limit = std::chrono::seconds(time_out_s_);
     options.folder = folder.string();
     options.scratch = scratch.string();
+    options.working_folder = fs::current_path(error).string();
     options.kvjury = fs::read_symlink("/proc/self/exe", error).string();
     options.tools = *std::move(found);
     if (terminal_->err_is_terminal) {

@@ -147,7 +147,7 @@ record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::
   Command command;
   command.arguments = {"/bin/sh", "-c", line};
   command.environment = Environment();
-  command.folder = options_.scratch;
+  command.folder = options_.working_folder;
   command.output = options_.folder + "/" + done.output_file();
   done.set_began_ms(UnixMs());
   const auto begun = Clock::now();

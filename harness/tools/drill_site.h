@@ -43,6 +43,8 @@ struct DrillOptions {
   std::string folder;
   /// Memory.
   std::string scratch;
+  /// Where the tool's commands run: that of whoever asked for the drill.
+  std::string working_folder;
   /// This program.
   std::string kvjury;
   std::vector<FoundTool> tools;

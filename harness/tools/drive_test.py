@@ -18,11 +18,11 @@ from real_tools import PROGRAM, TOOLS, Folder, Require, Run
 DRILLS = int(os.environ.get("KVJURY_DRILLS", "6"))
 
 
-def Drive(test, *arguments, ok=(0,), timeout_s=900):
+def Drive(test, *arguments, ok=(0,), timeout_s=900, cwd=None):
     """The records by recipe and fault, and the folder of the results."""
     out = os.path.join(test.enterContext(Folder()), "out")
     bins = [f"--bin={name}={path}" for name, path in TOOLS.items() if name in ("br", "juicefs")]
-    done = Run(PROGRAM, "drive", *arguments, *bins, "--out", out, timeout_s=timeout_s, ok=ok)
+    done = Run(PROGRAM, "drive", *arguments, *bins, "--out", out, timeout_s=timeout_s, ok=ok, cwd=cwd)
     with open(os.path.join(out, "drills.jsonl"), encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
     test.assertGreater(len(records), 0, done.stdout)
@@ -198,8 +198,10 @@ class Mistakes(unittest.TestCase):
         folder = self.enterContext(Folder())
         recipe = os.path.join(folder, "mine.recipe")
         with open(recipe, "w", encoding="utf-8") as file:
-            file.write('name: "mine" about: "nothing at all" backup: "echo $KVJURY_PD {pd}" restore: "true" cut: GIVEN')
-        records, out, _ = Drive(self, recipe, ok=(1,))
+            file.write('name: "mine" about: "nothing at all" backup: "sh ./mine.sh $KVJURY_PD {pd}" restore: "true" cut: GIVEN')
+        with open(os.path.join(folder, "mine.sh"), "w", encoding="utf-8") as file:
+            file.write('echo "$1 $2"')
+        records, out, _ = Drive(self, recipe, ok=(1,), cwd=folder)
         record = records[("mine", "")]
         self.assertEqual(record["outcome"], "DRILL_FALSE_SUCCESS")
         with open(os.path.join(out, record["folder"], "backup-1.out"), encoding="utf-8") as file:
