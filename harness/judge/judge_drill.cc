@@ -17,9 +17,10 @@ constexpr char kMount[] = "MOUNT";
 
 // What can be asked of the evidence: of a tool that rewrites the volume its keys cannot, of one whose files we do not read its files.
 std::set<std::string> ChecksOf(const record::DrillEvidence& drill) {
-  std::set<std::string> codes = {"TREE", "INV", "LIVE", "TSO", "STATE"};
+  std::set<std::string> codes = {"TREE", "INV", "LIVE", "STATE"};
   if (!drill.logical()) {
-    codes.insert("DIFF");
+    // What is rewritten gets timestamps of the target; only copies bring those of the source along.
+    codes.insert({"DIFF", "TSO"});
   }
   if (drill.has_files()) {
     codes.insert({"COVER", "FILE", "MVCC", "EXIT"});

@@ -212,6 +212,12 @@ TEST_F(JudgeDrillTest, ADumpThatShowsAMomentOfTheWindowIsSameAtThatMoment) {
   }
 }
 
+TEST_F(JudgeDrillTest, TheClockOfATargetThatWasWrittenAnewMayBeBehind) {
+  MakeLogical();
+  evidence_.mutable_target()->set_timestamp(0, 7);
+  EXPECT_EQ(Judged().outcome(), record::DRILL_SAME) << Judged().why();
+}
+
 TEST_F(JudgeDrillTest, ADumpThatMixesTwoMomentsIsConvictedWithTheTornPair) {
   MakeLogical();
   const std::vector<Bytes> names = NamesOfFiles();

@@ -157,6 +157,8 @@ class Drill {
     if (mount != nullptr) {
       site_.Unmount(std::move(mount));
     }
+    // A mount that backs up by itself does so until it has ended.
+    after_backup_ = options_.recipe.mount_flags().empty() ? after_backup_ : site_.Now();
     return options_.fault.name().empty() ? stopped : Status::Ok();
   }
 
@@ -174,6 +176,10 @@ class Drill {
       evidence_.set_stuck(site_.stuck());
     }
     cut_ = before_backup_;
+    if (evidence_.backup_ran() && !evidence_.restore_ran() && options_.recipe.mount_flags().empty() && site_.StorageSize().first == 0) {
+      evidence_.set_no_files("no file was written");
+      return Status::Ok();
+    }
     if (options_.recipe.cut() != record::Recipe::BACKUPMETA || !evidence_.backup_ran()) {
       return Status::Ok();
     }

@@ -85,6 +85,9 @@ class DrillSite {
   /// What the tool wrote to {storage}, to be read. Errors: kNotFound, kEnvironment.
   Result<std::unique_ptr<objects::ObjectStore>> Storage();
 
+  /// Files under {storage} and {dump}, and their bytes.
+  [[nodiscard]] std::pair<uint64_t, uint64_t> StorageSize() const;
+
   /// Of the source's PD: everything that is committed is at or below it.
   Timestamp Now();
   [[nodiscard]] const Words& words() const { return words_; }
@@ -128,7 +131,6 @@ class DrillSite {
   Status FireEvents(const std::string& phase, int64_t elapsed_ms, size_t* next);
   [[nodiscard]] std::string PathOf(const std::string& tool) const;
   [[nodiscard]] std::map<std::string, std::string> Environment() const;
-  [[nodiscard]] std::pair<uint64_t, uint64_t> StorageSize() const;
 
   const DrillOptions& options_;
   Words words_;
