@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <set>
 
 #include "fakes/base/bytes.h"
+#include "fakes/base/descriptor.h"
 #include "fakes/base/digest.h"
 #include "harness/explore/case_file.h"
 #include "harness/explore/proto_text.h"
@@ -122,22 +124,21 @@ std::string InPath(const std::string& name) {
 }
 
 std::string VersionOf(const std::string& path) {
-  const fs::path output = fs::temp_directory_path() / fmt::format("kvjury-version-{}", getpid());
+  // In memory: whoever is killed meanwhile leaves no file.
+  const int memory = memfd_create("kvjury-version", 0);
+  const Descriptor closes(memory);
+  const std::string output = fmt::format("/proc/self/fd/{}", memory);
   for (const char* flag : {"--version", "-V"}) {
-    std::error_code error;
-    fs::remove(output, error);
-    const Result<int> code = RunToEnd({.arguments = {path, flag}, .output = output.string()}, kVersionLimit);
+    const bool emptied = ftruncate(memory, 0) == 0;
+    const Result<int> code = RunToEnd({.arguments = {path, flag}, .output = output}, kVersionLimit);
     std::ifstream said(output);
     std::string line;
-    while (code.ok() && *code == 0 && std::getline(said, line)) {
+    while (emptied && code.ok() && *code == 0 && std::getline(said, line)) {
       if (line.find_first_not_of(" \t\r") != std::string::npos) {
-        fs::remove(output, error);
         return line;
       }
     }
   }
-  std::error_code error;
-  fs::remove(output, error);
   return {};
 }
 
