@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <tuple>
@@ -13,6 +12,7 @@
 #include "fakes/base/compress.h"
 #include "fakes/base/digest.h"
 #include "harness/explore/gather.h"
+#include "harness/explore/proto_text.h"
 #include "harness/judge/judge_drill.h"
 #include "harness/juicefs/view_json.h"
 #include "harness/remote/read_cluster.h"
@@ -30,14 +30,6 @@ constexpr uint32_t kSchema = 1;
 constexpr size_t kEvidenceBytesMax = size_t{2} << 30;
 // Locks of writers that have ended are gone soon; one that stays is somebody's fault.
 constexpr Micros kLockWaitUs = 20'000'000;
-
-Result<std::string> ReadWhole(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return Status::NotFound("no " + path);
-  }
-  return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-}
 
 bool AllEndedWell(const record::DrillRecord& record, const std::string& phase) {
   bool any = false;
@@ -328,7 +320,7 @@ class Drill {
   }
 
   void AddInput(const std::string& what, const std::string& file) {
-    const Result<std::string> bytes = ReadWhole(options_.folder + "/" + file);
+    const Result<std::string> bytes = explore::ReadTextFile(options_.folder + "/" + file, "file of a drill");
     if (bytes.ok()) {
       record::DrillInput& input = *record_.add_input();
       input.set_what(what);
@@ -384,7 +376,7 @@ class Drill {
 };
 
 Result<juicefs::View> ReadWalk(const std::string& folder, const std::string& name) {
-  ASSIGN_OR_RETURN(const std::string text, ReadWhole(folder + "/" + name));
+  ASSIGN_OR_RETURN(const std::string text, explore::ReadTextFile(folder + "/" + name, "file of a drill"));
   return juicefs::ParseViewJson(name, text);
 }
 
@@ -394,7 +386,7 @@ record::DrillRecord RunDrill(const DrillOptions& options) { return Drill(options
 
 Result<record::DrillRecord> ReadDrillRecord(const std::string& folder) {
   const std::string path = folder + "/" + kDrillRecordFile;
-  ASSIGN_OR_RETURN(const std::string text, ReadWhole(path));
+  ASSIGN_OR_RETURN(const std::string text, explore::ReadTextFile(path, "file of a drill"));
   record::DrillRecord record;
   const auto parsed = google::protobuf::util::JsonStringToMessage(text, &record);
   if (!parsed.ok()) {
@@ -417,7 +409,7 @@ Status WriteDrillRecord(const std::string& folder, const record::DrillRecord& re
 
 Result<record::DrillRecord> ReplayDrill(const std::string& folder) {
   ASSIGN_OR_RETURN(record::DrillRecord record, ReadDrillRecord(folder));
-  ASSIGN_OR_RETURN(const std::string packed, ReadWhole(folder + "/" + kDrillEvidenceFile));
+  ASSIGN_OR_RETURN(const std::string packed, explore::ReadTextFile(folder + "/" + kDrillEvidenceFile, "file of a drill"));
   ASSIGN_OR_RETURN(const Bytes bytes, ZstdDecompress(packed, kEvidenceBytesMax));
   record::DrillEvidence evidence;
   if (!evidence.ParseFromString(bytes)) {
