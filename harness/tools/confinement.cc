@@ -17,6 +17,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <sstream>
+#include <string>
 #include <string_view>
 
 namespace kvjury::tools {
@@ -28,9 +30,12 @@ constexpr char kBegun = '+';
 
 // Written by the keeper before its handler is installed; read in the handler.
 volatile pid_t confined = 0;
+// Set by the handler: the end was asked for.
+volatile std::sig_atomic_t ending = 0;
 
 extern "C" void EndConfined(int number) {
   (void)number;
+  ending = 1;
   if (confined > 0) {
     kill(confined, SIGKILL);
   }
@@ -165,6 +170,28 @@ void Say(int pipe_end, std::string_view words) {
   _exit(code);
 }
 
+// A FUSE server that is killed while it waits for an answer of its own mount cannot end: its own descriptor keeps the connection, and the
+// wait cannot be interrupted. To cut the connection ends the wait. `mounts` is a mountinfo of the namespace.
+void CutFuse(int mounts) {
+  std::string text;
+  char buffer[4096];
+  lseek(mounts, 0, SEEK_SET);
+  for (ssize_t count = 0; (count = read(mounts, buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<size_t>(count));
+  }
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string path;
+    for (int i = 0; i < 5; ++i) {
+      fields >> path;
+    }
+    if (line.find(" - fuse") != std::string::npos) {
+      umount2(path.c_str(), MNT_FORCE);
+    }
+  }
+}
+
 // Stands between the caller and the namespaces: its end is the end of both. Never returns.
 [[noreturn]] void Keep(const Confinement& confinement, const std::function<int()>& work, int said, pid_t caller) {
   // A terminal's Ctrl-C is for the caller, who then ends us.
@@ -184,6 +211,7 @@ void Say(int pipe_end, std::string_view words) {
     Say(said, failure);
     _exit(1);
   }
+  const int mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
   const pid_t first = fork();
   if (first == 0) {
     signal(SIGTERM, SIG_DFL);
@@ -198,7 +226,11 @@ void Say(int pipe_end, std::string_view words) {
   close(said);
   sigprocmask(SIG_UNBLOCK, &ends, nullptr);
   int status = 0;
-  while (waitpid(first, &status, 0) < 0 && errno == EINTR) {
+  while (waitpid(first, &status, WNOHANG) != first) {
+    if (ending != 0) {
+      CutFuse(mounts);
+    }
+    usleep(kPollUs);
   }
   _exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
