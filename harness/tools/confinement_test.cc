@@ -2,15 +2,22 @@
 #include "harness/tools/confinement.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/fuse.h>
 #include <netinet/in.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "harness/tools/process.h"
 
@@ -118,6 +125,45 @@ TEST_F(ConfinementTest, ALimitAndAWishToStopEndEverything) {
     EXPECT_EQ(end->stopped, stop);
     EXPECT_EQ(Sleepers(), 0);
   }
+}
+
+// Mounts a FUSE file system of this process, takes a request of its own and never answers: what a killed juicefs may leave.
+int WaitForOwnMount(const std::string& path) {
+  const int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  const std::string options = "fd=" + std::to_string(device) + ",rootmode=40000,user_id=0,group_id=0";
+  if (device < 0 || mkdir(path.c_str(), 0755) != 0 || mount("kvjury-test", path.c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+    return 1;
+  }
+  std::thread asks([path]() {
+    struct stat status = {};
+    static_cast<void>(stat(path.c_str(), &status));
+  });
+  std::vector<char> request(size_t{1} << 18);
+  static_cast<void>(read(device, request.data(), request.size()));
+  fuse_in_header asked = {};
+  std::memcpy(&asked, request.data(), sizeof asked);
+  struct {
+    fuse_out_header header;
+    fuse_init_out init;
+  } answer = {};
+  answer.header = {sizeof answer, 0, asked.unique};
+  answer.init.major = FUSE_KERNEL_VERSION;
+  answer.init.minor = FUSE_KERNEL_MINOR_VERSION;
+  answer.init.max_write = 4096;
+  static_cast<void>(write(device, &answer, sizeof answer));
+  static_cast<void>(read(device, request.data(), request.size()));  // the request that is never answered
+  asks.join();
+  return 0;
+}
+
+TEST_F(ConfinementTest, AFuseServerThatWaitsForItsOwnMountEndsToo) {
+  if (access("/dev/fuse", R_OK | W_OK) != 0) {
+    GTEST_SKIP() << "no /dev/fuse that may be used";
+  }
+  confinement_.time_limit = milliseconds(500);
+  const Result<ConfinedEnd> end = RunConfined(confinement_, [this]() { return WaitForOwnMount(confinement_.scratch + "/mount"); });
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_TRUE(end->timed_out) << "it did not wait: " << end->exit_code;
 }
 
 TEST_F(ConfinementTest, NothingIsLeftWhenTheCallerIsKilled) {
