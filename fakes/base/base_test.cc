@@ -9,6 +9,7 @@
 #include "fakes/base/memcomparable.h"
 #include "fakes/base/mvcc_records.h"
 #include "fakes/base/random.h"
+#include "fakes/base/utf8.h"
 
 namespace kvjury {
 namespace {
@@ -173,6 +174,15 @@ TEST(RandomStream, IsTheSameOnEveryMachine) {
   EXPECT_EQ(again.Next(), first);
   EXPECT_NE(RandomStream(42, "other").Next(), first);
   EXPECT_EQ(RandomStream(7).Next(), 0x63cbe1e459320dd7u);
+}
+
+TEST(Utf8, TextIsToldFromOtherBytes) {
+  for (const char* text : {"", "a/b", "\xc3\xb1" "and\xc3\xba", "\xe6\x97\xa5", "\xf0\x9f\x98\x80", "\xef\xbf\xbf"}) {
+    EXPECT_TRUE(IsUtf8(text)) << ToHex(text);
+  }
+  for (const char* bytes : {"\xff", "a\xc3", "\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc4\xe3\xba\xc3"}) {
+    EXPECT_FALSE(IsUtf8(bytes)) << ToHex(bytes);
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "fakes/base/digest.h"
+#include "fakes/base/utf8.h"
 #include "harness/judge/judge.h"
 #include "harness/judge/torn_pair.h"
 #include "harness/juicefs/view_diff.h"
@@ -127,23 +128,7 @@ std::string Cause(const Judgement& judgement) {
 }
 
 std::string KnownLoss(const juicefs::ViewDifference& difference) {
-  const auto is_utf8 = [](const Bytes& bytes) {
-    for (size_t i = 0; i < bytes.size();) {
-      const auto lead = static_cast<unsigned char>(bytes[i]);
-      const size_t size = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
-      if (size == 0 || i + size > bytes.size()) {
-        return false;
-      }
-      for (size_t j = 1; j < size; ++j) {
-        if ((static_cast<unsigned char>(bytes[i + j]) & 0xC0) != 0x80) {
-          return false;
-        }
-      }
-      i += size;
-    }
-    return true;
-  };
-  if (!is_utf8(difference.path)) {
+  if (!IsUtf8(difference.path)) {
     return "a name that is not UTF-8, which a dump in JSON cannot carry";
   }
   if (difference.field == "target" && difference.left.find('%') != std::string::npos) {
