@@ -11,6 +11,7 @@
 #include "harness/drift/recorder.h"
 #include "harness/drift/scratch_check.h"
 #include "harness/remote/remote_world.h"
+#include "reports/out_files.h"
 #include "reports/text.h"
 
 namespace kvjury::cli {
@@ -144,7 +145,7 @@ class DriftVerb : public Verb {
     for (const drift::RecordedCall& call : *recorded) {
       text += drift::ToLine(call) + "\n";
     }
-    const Status written = WriteFileWhole(out_, text);
+    const Status written = reports::WriteFileWhole(out_, text);
     if (!written.ok()) {
       return Fail(terminal, written);
     }

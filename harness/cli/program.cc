@@ -1,6 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <fstream>
 
 #include "harness/cli/verb.h"
 #include "harness/cli/version.h"
@@ -75,17 +73,6 @@ ExitCode Fail(Terminal* terminal, const Status& status) {
 
 void Warn(Terminal* terminal, const std::string& sentence) {
   *terminal->err << "kvjury: warning: " << OneLine(sentence) << "\n" << std::flush;
-}
-
-Status WriteFileWhole(const std::string& path, const std::string& text) {
-  const std::string temporary = path + ".tmp";
-  std::ofstream file(temporary, std::ios::binary);
-  file << text;
-  file.close();
-  if (file.fail() || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    return Status::Environment("cannot write \"" + path + "\"");
-  }
-  return Status::Ok();
 }
 
 Status FlushOut(Terminal* terminal) {

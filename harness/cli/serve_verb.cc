@@ -17,6 +17,7 @@
 #include "harness/cli/signals.h"
 #include "harness/cli/verb.h"
 #include "harness/explore/case_file.h"
+#include "reports/out_files.h"
 
 namespace kvjury::cli {
 namespace {
@@ -185,7 +186,7 @@ class ServeVerb : public Verb {
                          served.pd_addresses().front());
     const std::string text = object.dump(2) + "\n";
     if (!ready_file_.empty()) {
-      RETURN_IF_ERROR(WriteFileWhole(ready_file_, text));
+      RETURN_IF_ERROR(reports::WriteFileWhole(ready_file_, text));
     }
     *terminal->err << words << std::flush;
     if (json_) {

@@ -53,9 +53,6 @@ void Warn(Terminal* terminal, const std::string& sentence);
 /// Flushes out. Errors: kEnvironment when not everything could be written (a full disk behind a redirection).
 Status FlushOut(Terminal* terminal);
 
-/// Writes a file so that it is complete when it is there. Errors: kEnvironment.
-Status WriteFileWhole(const std::string& path, const std::string& text);
-
 // The verbs, each in NAME_verb.cc.
 std::unique_ptr<Verb> MakeDiffVerb();
 std::unique_ptr<Verb> MakeDriftVerb();
