@@ -374,7 +374,9 @@ void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<Drill
   if (evidence.logical()) {
     record->set_window_start_ts(evidence.cut_ts());
   }
-  if (!JudgeClaim(evidence, record)) {
+  if (!evidence.not_played().empty()) {
+    SetOutcome(record, record::DRILL_UNPROVEN, "the drill itself could not go on: " + evidence.not_played());
+  } else if (!JudgeClaim(evidence, record)) {
     if (evidence.logical()) {
       JudgeRewrite(evidence, record);
     } else {
@@ -392,6 +394,9 @@ void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<Drill
                  keys + Number(record->scope().entries_compared(), "entry") + " agree, and two mounts show the same " +
                      Number(mounts.counted(), "entry"));
     }
+  }
+  if (evidence.fault_missed() && record->outcome() == record::DRILL_SAME) {
+    SetOutcome(record, record::DRILL_UNPROVEN, "the fault did not strike; " + record->why());
   }
   record->set_digest(DigestOf(evidence, *record));
 }

@@ -174,6 +174,21 @@ TEST_F(JudgeDrillTest, WithoutMountsNothingIsProved) {
   EXPECT_EQ(Judged().outcome(), record::DRILL_UNPROVEN);
 }
 
+TEST_F(JudgeDrillTest, AFaultThatDidNotStrikeProvesNothingAndHidesNothing) {
+  evidence_.set_fault_missed(true);
+  EXPECT_EQ(Judged().outcome(), record::DRILL_UNPROVEN);
+  EXPECT_THAT(Judged().why(), HasSubstr("the fault did not strike"));
+  SetTarget({});
+  EXPECT_EQ(Judged().outcome(), record::DRILL_FALSE_SUCCESS);
+}
+
+TEST_F(JudgeDrillTest, ADrillThatWasNotPlayedToItsEndIsUnprovenWithTheReason) {
+  evidence_.set_not_played("juicefs mount of live did not get ready");
+  const record::DrillRecord record = Judged();
+  EXPECT_EQ(record.outcome(), record::DRILL_UNPROVEN);
+  EXPECT_THAT(record.why(), HasSubstr("juicefs mount of live did not get ready"));
+}
+
 TEST_F(JudgeDrillTest, ALoudFailureIsHonestUnderAFaultAndADefectWithoutOne) {
   evidence_.set_restore_ran(false);
   evidence_.set_claim("Error: split failed");

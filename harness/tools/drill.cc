@@ -73,17 +73,9 @@ class Drill {
   record::DrillRecord Run() {
     const auto begun = Clock::now();
     const Status played = Play();
-    if (played.ok()) {
-      Say("judging");
-      judge::JudgeDrill(evidence_, walks_, &record_);
-      if (fault_missed_ && record_.outcome() == record::DRILL_SAME) {
-        record_.set_outcome(record::DRILL_UNPROVEN);
-        record_.set_why("the fault did not strike; " + record_.why());
-      }
-    } else {
-      record_.set_outcome(record::DRILL_UNPROVEN);
-      record_.set_why("the drill itself could not go on: " + played.message());
-    }
+    evidence_.set_not_played(played.ok() ? "" : played.message());
+    Say("judging");
+    judge::JudgeDrill(evidence_, walks_, &record_);
     record_.set_took_ms(std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count());
     const Status kept = Keep();
     if (!kept.ok() && record_.outcome() == record::DRILL_SAME) {
@@ -316,7 +308,7 @@ class Drill {
     const record::DrillFault& fault = options_.fault;
     const bool has_condition = fault.extra_key_size() > 0 || fault.source().has_trigger() || fault.target().has_trigger() ||
                                !fault.backup_flags().empty() || !fault.restore_flags().empty();
-    fault_missed_ = !fault.name().empty() && struck == 0 && !has_condition;
+    evidence_.set_fault_missed(!fault.name().empty() && struck == 0 && !has_condition);
   }
 
   void AddInput(const std::string& what, const std::string& file) {
@@ -372,7 +364,6 @@ class Drill {
   judge::Pairs source_;
   std::optional<Result<backup::BackupContents>> contents_;
   std::optional<judge::DrillWalks> walks_;
-  bool fault_missed_ = false;
 };
 
 Result<juicefs::View> ReadWalk(const std::string& folder, const std::string& name) {
