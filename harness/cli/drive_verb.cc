@@ -25,13 +25,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 constexpr char kNone[] = "none";
 constexpr char kAll[] = "all";
 // Beside the two phases of the tool: clusters, mounts, writers, reading, judging.
 constexpr auto kAroundTheTool = std::chrono::seconds(240);
 
 struct Cell {
+  /// As they were asked for: names or files.
+  std::string recipe_name;
+  std::string fault_name;
   record::Recipe recipe;
   record::DrillFault fault;
   uint32_t number = 1;
@@ -126,13 +128,14 @@ class DriveVerb : public Verb {
     }
     for (const std::string& name : recipe_names_) {
       ASSIGN_OR_RETURN(const record::Recipe recipe, tools::ReadRecipe(name, recipes));
-      for (const record::DrillFault& fault : chosen) {
+      for (size_t i = 0; i < chosen.size(); ++i) {
+        const record::DrillFault& fault = chosen[i];
         const bool has_tool = fault.only_tool().empty() || std::count(recipe.tool().begin(), recipe.tool().end(), fault.only_tool()) > 0;
         if (!has_tool || (fault.only_s3() && !recipe.s3())) {
           continue;
         }
         for (uint32_t number = 1; number <= cases_; ++number) {
-          cells_.push_back({recipe, fault, number});
+          cells_.push_back({name, fault_names_[i], recipe, fault, number});
         }
       }
     }
@@ -182,13 +185,7 @@ class DriveVerb : public Verb {
   }
 
   static record::DrillRecord NoResult(const Cell& cell, record::DrillOutcome outcome, const std::string& why) {
-    record::DrillRecord record;
-    record.set_schema(1);
-    record.set_recipe(cell.recipe.name());
-    record.set_planted(cell.recipe.planted());
-    record.set_fault(cell.fault.name());
-    record.set_legal_because(cell.fault.legal_because());
-    record.set_number(cell.number);
+    record::DrillRecord record = tools::BeginRecord(cell.recipe, cell.fault, cell.number);
     record.set_outcome(outcome);
     record.set_why(why);
     return record;
@@ -246,16 +243,24 @@ class DriveVerb : public Verb {
                                      : fmt::format("the drill's process ended with {} and left no record", end->exit_code));
     }
     record->set_folder(relative);
-    record->set_repeat_command(fmt::format("kvjury drive {} --faults {} --volume {} --seed {}", cell.recipe.name(), fault, volume_, options_.seed));
+    // Writers draw from the sum of seed and number.
+    record->set_repeat_command(CommandLine(cell.recipe_name, cell.fault_name, options_.seed + cell.number - 1));
     return record;
+  }
+
+  [[nodiscard]] std::string CommandLine(const std::string& recipes, const std::string& faults, uint64_t seed) const {
+    std::string command = fmt::format("kvjury drive {} --faults {} --volume {} --writers {} --time-out {} --seed {}", recipes, faults, volume_,
+                                      options_.writers, time_out_s_, seed);
+    for (const std::string& bin : bins_) {
+      command += " --bin " + bin;
+    }
+    return command;
   }
 
   /// The command line that carries all drills out again.
   [[nodiscard]] std::string RepeatCommand() const {
-    std::string command = fmt::format("kvjury drive {} --seed {}", fmt::join(recipe_names_, " "), options_.seed);
-    command += fault_names_.empty() ? "" : fmt::format(" --faults {}", fmt::join(fault_names_, ","));
-    command += cases_ == 1 ? "" : fmt::format(" --cases {}", cases_);
-    return command;
+    return CommandLine(fmt::format("{}", fmt::join(recipe_names_, " ")), fmt::format("{}", fmt::join(fault_names_, ",")), options_.seed) +
+           fmt::format(" --cases {}", cases_);
   }
 
   Status Take(const record::DrillRecord& record, reports::DrillReport* report, reports::DrillFolder* folder) {

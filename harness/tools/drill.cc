@@ -46,13 +46,8 @@ bool AllEndedWell(const record::DrillRecord& record, const std::string& phase) {
 
 class Drill {
  public:
-  explicit Drill(const DrillOptions& options) : options_(options), site_(options) {
-    record_.set_schema(kSchema);
-    record_.set_recipe(options.recipe.name());
-    record_.set_planted(options.recipe.planted());
-    record_.set_fault(options.fault.name());
-    record_.set_legal_because(options.fault.legal_because());
-    record_.set_number(options.number);
+  explicit Drill(const DrillOptions& options)
+      : options_(options), site_(options), record_(BeginRecord(options.recipe, options.fault, options.number)) {
     record_.set_seed(options.seed);
     record_.set_volume(options.volume);
     record_.set_writers(options.recipe.quiet() ? 0 : options.writers);
@@ -372,6 +367,17 @@ Result<juicefs::View> ReadWalk(const std::string& folder, const std::string& nam
 }
 
 }  // namespace
+
+record::DrillRecord BeginRecord(const record::Recipe& recipe, const record::DrillFault& fault, uint32_t number) {
+  record::DrillRecord record;
+  record.set_schema(kSchema);
+  record.set_recipe(recipe.name());
+  record.set_planted(recipe.planted());
+  record.set_fault(fault.name());
+  record.set_legal_because(fault.legal_because());
+  record.set_number(number);
+  return record;
+}
 
 record::DrillRecord RunDrill(const DrillOptions& options) { return Drill(options).Run(); }
 

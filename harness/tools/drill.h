@@ -18,6 +18,9 @@ inline constexpr char kTargetKeysFile[] = "target.kv.gz";
 inline constexpr char kSourceWalkFile[] = "mount-source.jsonl";
 inline constexpr char kTargetWalkFile[] = "mount-target.jsonl";
 
+/// Which drill it is of, and nothing else yet.
+record::DrillRecord BeginRecord(const record::Recipe& recipe, const record::DrillFault& fault, uint32_t number);
+
 /// The record is complete whatever happens; what the drill itself could not do is UNPROVEN with the reason.
 record::DrillRecord RunDrill(const DrillOptions& options);
 
