@@ -137,6 +137,17 @@ TEST(DrillReport, NothingThatARecordHoldsBecomesMarkup) {
   EXPECT_EQ(CountOf(markdown, "<script"), CountOf(markdown, "\\<script"));
 }
 
+TEST(DrillReport, ALimitIsCalledKeptOrExceededOnlyIfTheJudgeSaysSo) {
+  record::DrillRecord drill = SameDrill("br-txn");
+  const auto shown = [&drill](record::DrillRate::Judgement judgement) {
+    drill.mutable_rate(0)->set_judgement(judgement);
+    return ReportOf({drill}).Html();
+  };
+  EXPECT_THAT(shown(record::DrillRate::KEPT), HasSubstr("a second of each store: kept"));
+  EXPECT_THAT(shown(record::DrillRate::EXCEEDED), HasSubstr("a second of each store: <b>exceeded</b>"));
+  EXPECT_THAT(shown(record::DrillRate::NOT_JUDGED), HasSubstr("a second of each store: not judged"));
+}
+
 TEST(DrillReport, TenThousandFindingsAreCutWithTheirCount) {
   record::DrillRecord drill = FalseSuccessDrill();
   drill.clear_finding();

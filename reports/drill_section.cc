@@ -93,8 +93,10 @@ std::string RateTable(const record::DrillRecord& drill) {
     const double bytes_per_s = static_cast<double>(rate.bytes()) * 1000 / static_cast<double>(took_ms);
     const auto seen = static_cast<uint64_t>(std::min(bytes_per_s, kRateMax));
     const uint64_t limit = rate.limit_bytes_per_s();
-    const std::string against =
-        limit == 0 ? "none asked for" : Size(limit) + " a second" + (seen > limit ? ": <b>exceeded</b>" : ": kept");
+    const std::string judged = rate.judgement() == record::DrillRate::EXCEEDED ? "<b>exceeded</b>"
+                               : rate.judgement() == record::DrillRate::KEPT   ? "kept"
+                                                                               : "not judged";
+    const std::string against = limit == 0 ? "none asked for" : Size(limit) + " a second of each store: " + judged;
     rows += fmt::format(
         "<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td><td class=\"num\">{}</td>"
         "<td class=\"num\">{} a second</td><td>{}</td></tr>\n",

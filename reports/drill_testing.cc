@@ -82,6 +82,7 @@ record::DrillRecord SameDrill(const std::string& recipe, const std::string& faul
   AddCheck(&drill, "EXIT", 2, "commands");
   AddCheck(&drill, "LIVE", 16, "ranges");
   AddCheck(&drill, "TSO", 1, "timestamps");
+  AddCheck(&drill, "RATE", 1, "phases with a limit");
   drill.mutable_scope()->set_keys_compared(1'475);
   drill.mutable_scope()->set_entries_compared(942);
   drill.mutable_scope()->set_fields_compared(12'246);
@@ -98,6 +99,8 @@ record::DrillRecord SameDrill(const std::string& recipe, const std::string& faul
   rate->set_bytes(52 << 20);
   rate->set_took_ms(6'420);
   rate->set_limit_bytes_per_s(8 << 20);
+  rate->set_store_bytes_max(20 << 20);
+  rate->set_judgement(record::DrillRate::KEPT);
   drill.set_operations(3'120);
   drill.set_operations_during_backup(214);
   drill.set_writers(3);

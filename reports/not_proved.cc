@@ -28,6 +28,7 @@ constexpr std::array kChecks = {
     Check{"LIVE", "that every range of the restored cluster can be read"},
     Check{"TSO", "that the restored cluster's new timestamps are above all restored ones"},
     Check{"STATE", "that the tool left the clusters' settings as they were"},
+    Check{"RATE", "that the tool was no faster than it was asked to be"},
 };
 
 }  // namespace

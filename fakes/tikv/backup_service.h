@@ -6,7 +6,7 @@
 // its files grow too large; an error answers no range and other regions go on. A raw backup reads one family as it stands, without
 // timestamps or locks, in one piece a region.
 // Modelled: batches of 1024 entries, splitting, names, checksums, compression, encryption, locks, region errors, failing uploads,
-// missing folders, the rate limit in virtual time on uncompressed bytes. Region boundaries are decoded as TiKV does: one at the
+// missing folders, the rate limit of a request in virtual time, on uncompressed bytes (behind real ports on those of the files, as TiKV does). Region boundaries are decoded as TiKV does: one at the
 // encoded empty key is answered as "no bound". One worker a request: regions are read in key order, and `concurrency` has no
 // effect, as in TiKV. Building, compressing, encrypting and uploading is offloaded, and a long scan gives way to others.
 // Not modelled: reads on followers (only led regions are answered, whatever the request says), conversion of raw keys to API version

@@ -4,7 +4,7 @@
 // downloaded files into a region. As in TiKV: the region and epoch are not looked at when downloading, digests are never
 // compared, only the length and the file's own checksums; ingesting looks at no locks, versions or max_ts.
 // Modelled: fast path (the file as it is) and slow path (clipping, prefix and timestamp rewriting), decryption, storages cached by
-// name, waiting for the same download, the speed limit in virtual time on uncompressed bytes, the checks and words of both calls,
+// name, waiting for the same download, the speed limit of a store in virtual time, on uncompressed bytes (behind real ports on those of the file, as TiKV does), the checks and words of both calls,
 // suspended imports, clearing, import mode that ends by itself, the clean-up of files with outdated epochs. Compact does nothing, since
 // there is nothing to compact. A download is offloaded; ingesting is one step, as long as the file.
 // As in 8.5.0 these are UNIMPLEMENTED: GetMode, BatchDownload, AddForcePartitionRange, RemoveForcePartitionRange.

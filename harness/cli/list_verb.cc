@@ -56,6 +56,9 @@ Json Checks() {
   for (const judge::CheckInfo& info : judge::AllChecks()) {
     rows.push_back({{"name", info.code}, {"proves", info.proves}});
   }
+  for (const judge::DrillCheckInfo& info : judge::DrillChecks()) {
+    rows.push_back({{"name", info.code}, {"proves", std::string("of drills: ") + info.proves}});
+  }
   return rows;
 }
 

@@ -112,4 +112,12 @@ const std::vector<CheckInfo>& AllChecks() {
   return kChecks;
 }
 
+const std::vector<DrillCheckInfo>& DrillChecks() {
+  static const std::vector<DrillCheckInfo> kChecks = {
+      {"MOUNT", "two kernel mounts, of the source at the cut and of the target, show the same entries, field by field"},
+      {"RATE", "no phase moved bytes through a store faster than the limit asked for"},
+  };
+  return kChecks;
+}
+
 }  // namespace kvjury::judge

@@ -7,6 +7,7 @@
 
 #include "harness/judge/evidence.h"
 #include "harness/judge/finding.h"
+#include "proto/kvjury/drill.pb.h"
 #include "proto/kvjury/verdict.pb.h"
 
 namespace kvjury::judge {
@@ -54,13 +55,33 @@ Checked CheckTso(const Evidence& evidence);
 /// STATE: the target's region boundaries can be decoded by a transactional client.
 Checked CheckState(const Evidence& evidence);
 
+/// RATE: no phase of the tool moved bytes faster than the limit that it was asked to keep. Of drills alone: nobody asks a simulated tool.
+/// A limit is one of each store, as br and TiKV understand it (a store limits what it uploads for one request, and all that it
+/// downloads), so N stores may move N times as much, and the busiest store is judged. Its bytes over all of the phase's time are an
+/// average: who exceeds the limit there exceeded it for sure; that it was kept in each second is not proved, nor is what a store moved
+/// and nobody kept counted (a file that was uploaded twice). Counts the phases with a limit and enough bytes to tell: what one second
+/// may move proves nothing, since TiKV's limiter is a bucket that begins with a tenth of a second's bytes and delays after a piece, for
+/// each request anew. Beyond that second a quarter more than the limit is let pass, for pieces under way.
+/// Source: TiKV's components/backup and components/sst_importer, the crate async-speed-limit. `judged` are the same rates with the
+/// judgement filled in.
+Checked CheckRates(const google::protobuf::RepeatedPtrField<record::DrillRate>& rates,
+                   google::protobuf::RepeatedPtrField<record::DrillRate>* judged);
+
 struct CheckInfo {
   const char* code;
   /// One sentence: what it proves.
   const char* proves;
   Checked (*run)(const Evidence&);
 };
-/// All checks in the order in which they run.
+/// All checks of evidence in the order in which they run.
 const std::vector<CheckInfo>& AllChecks();
+
+struct DrillCheckInfo {
+  const char* code;
+  /// One sentence: what it proves.
+  const char* proves;
+};
+/// The checks that drills make besides (judge_drill.h).
+const std::vector<DrillCheckInfo>& DrillChecks();
 
 }  // namespace kvjury::judge

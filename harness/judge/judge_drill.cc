@@ -182,6 +182,21 @@ void JudgeWalks(const record::DrillEvidence& drill, const std::optional<DrillWal
   }
 }
 
+// Of evidence that tells of rates. A tool that was faster than it was asked to be restored no other volume for that: what is same is then
+// unproven, as under a fault that did not strike, since the drill was not the one asked for; no other outcome changes.
+void JudgeRates(const record::DrillEvidence& drill, record::DrillRecord* record) {
+  if (drill.rate().empty()) {
+    return;
+  }
+  const Checked checked = CheckRates(drill.rate(), record->mutable_rate());
+  *record->add_check() = checked.result;
+  record->mutable_finding()->Add(checked.findings.begin(), checked.findings.end());
+  if (!checked.findings.empty() && record->outcome() == record::DRILL_SAME) {
+    record->set_outcome(record::DRILL_UNPROVEN);
+    record->set_why("the limit was not kept: " + checked.findings.front().message() + "; " + record->why());
+  }
+}
+
 void SetOutcome(record::DrillRecord* record, record::DrillOutcome outcome, const std::string& why) {
   record->set_outcome(outcome);
   record->set_why(why);
@@ -394,6 +409,7 @@ void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<Drill
                  keys + Number(record->scope().entries_compared(), "entry") + " agree, and two mounts show the same " +
                      Number(mounts.counted(), "entry"));
     }
+    JudgeRates(evidence, record);
   }
   if (evidence.fault_missed() && record->outcome() == record::DRILL_SAME) {
     SetOutcome(record, record::DRILL_UNPROVEN, "the fault did not strike; " + record->why());

@@ -3,6 +3,7 @@
 // A tool that copies keys is judged by keys, view, files, invariants, clock and boundaries; one that rewrites the volume by view and
 // invariants. A tool that names no timestamp is right if the restored view is the source's view at any commit of its window; if there is
 // none, the two entries that no moment of the source showed together are named: the torn pair.
+// The pace is judged by the side (RATE, checks.h): a limit that was not kept makes what is same unproven, and never different.
 // Proved: what the checks count, and that the kernel showed the same of both. Not proved here, since real clients declare nothing: the
 // model, the history, which ranges the stores answered.
 #pragma once
@@ -21,7 +22,8 @@ struct DrillWalks {
   juicefs::View target;
 };
 
-/// Fills in outcome, why, cut, checks, findings, scope, unproven and digest of `record`; leaves the rest alone.
+/// Fills in outcome, why, cut, checks, findings, scope, unproven and digest of `record`, and rates where the evidence has them; leaves
+/// the rest alone.
 void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<DrillWalks>& walks, record::DrillRecord* record);
 
 /// Of a tool that names no timestamp: the source at the moment of the window that is nearest to the target.

@@ -1,6 +1,8 @@
 // Drills in which everything agrees, and each account of them broken: the verdict, and the words an operator reads.
 #include "harness/judge/judge_drill.h"
 
+#include "harness/judge/checks.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,6 +17,16 @@ using testing::HasSubstr;
 
 constexpr uint64_t kBegin = uint64_t{1000} << 18;
 constexpr uint64_t kCut = uint64_t{2000} << 18;
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+const record::CheckResult* FindCheck(const record::DrillRecord& record, const std::string& code) {
+  for (const record::CheckResult& result : record.check()) {
+    if (result.check() == code) {
+      return &result;
+    }
+  }
+  return nullptr;
+}
 
 class JudgeDrillTest : public testing::Test {
  protected:
@@ -63,6 +75,16 @@ class JudgeDrillTest : public testing::Test {
   void SetTarget(const Pairs& pairs) {
     evidence_.mutable_target()->clear_pair();
     AddPairs(pairs, evidence_.mutable_target()->mutable_pair());
+  }
+  /// A phase with a limit of 1 MiB a second.
+  record::DrillRate* AddRate(const std::string& phase, uint64_t store_bytes_max, int64_t took_ms) {
+    record::DrillRate* rate = evidence_.add_rate();
+    rate->set_phase(phase);
+    rate->set_bytes(3 * store_bytes_max);
+    rate->set_store_bytes_max(store_bytes_max);
+    rate->set_took_ms(took_ms);
+    rate->set_limit_bytes_per_s(kMiB);
+    return rate;
   }
   void MakeLogical() {
     evidence_.set_logical(true);
@@ -207,6 +229,98 @@ TEST_F(JudgeDrillTest, ATimeThatRanOutIsAHangOnlyIfNothingMoved) {
   const record::DrillRecord record = Judged();
   EXPECT_EQ(record.outcome(), record::DRILL_HANG);
   EXPECT_THAT(record.why(), HasSubstr("store-1 backup 200 times"));
+}
+
+TEST_F(JudgeDrillTest, APaceTenTimesOverTheLimitIsConvictedAloneAndMakesSameUnprovenAndNeverDifferent) {
+  AddRate("backup", 40 * kMiB, 40'000);
+  AddRate("restore", 40 * kMiB, 4'000);
+  const record::DrillRecord record = Judged();
+  EXPECT_EQ(record.outcome(), record::DRILL_UNPROVEN);
+  EXPECT_THAT(record.why(), HasSubstr("the limit was not kept: the restore moved 41943040 bytes through one store in 4000 ms, at least 8388608 a "
+                                      "second where 1048576 were asked for"));
+  EXPECT_THAT(record.why(), HasSubstr("two mounts show the same"));
+  ASSERT_EQ(record.finding_size(), 1);
+  EXPECT_EQ(record.finding(0).check(), "RATE");
+  EXPECT_EQ(record.finding(0).field(), "restore");
+  EXPECT_EQ(record.finding(0).expected(), "1048576");
+  EXPECT_EQ(FindCheck(record, "RATE")->counted(), 2U);
+  EXPECT_EQ(FindCheck(record, "RATE")->findings(), 1U);
+  EXPECT_EQ(record.rate(0).judgement(), record::DrillRate::KEPT);
+  EXPECT_EQ(record.rate(1).judgement(), record::DrillRate::EXCEEDED);
+}
+
+TEST_F(JudgeDrillTest, APaceOverTheLimitHidesNoDifference) {
+  AddRate("backup", 40 * kMiB, 1'000);
+  SetTarget({});
+  const record::DrillRecord record = Judged();
+  EXPECT_EQ(record.outcome(), record::DRILL_FALSE_SUCCESS);
+  EXPECT_EQ(FindCheck(record, "RATE")->findings(), 1U);
+}
+
+TEST_F(JudgeDrillTest, ALimitThatIsKeptLeavesTheVerdictAlone) {
+  const std::string why = Judged().why();
+  // Three stores may move three times the limit together.
+  AddRate("backup", 40 * kMiB, 40'000)->set_bytes(120 * kMiB);
+  const record::DrillRecord record = Judged();
+  EXPECT_EQ(record.outcome(), record::DRILL_SAME);
+  EXPECT_EQ(record.why(), why);
+  EXPECT_EQ(FindCheck(record, "RATE")->counted(), 1U);
+  EXPECT_EQ(FindCheck(record, "RATE")->unproven(), "");
+  EXPECT_EQ(record.rate(0).judgement(), record::DrillRate::KEPT);
+}
+
+TEST_F(JudgeDrillTest, WithoutALimitOrWithTooFewBytesThePaceIsNotJudgedAndNeverCalledKept) {
+  AddRate("backup", 40 * kMiB, 1)->set_limit_bytes_per_s(0);
+  EXPECT_EQ(FindCheck(Judged(), "RATE")->unproven(), "no command names a limit");
+  for (const uint64_t bytes : {uint64_t{0}, uint64_t{1}, kMiB}) {
+    evidence_.clear_rate();
+    AddRate("backup", bytes, 0);
+    const record::DrillRecord record = Judged();
+    EXPECT_EQ(record.outcome(), record::DRILL_SAME) << bytes;
+    EXPECT_EQ(FindCheck(record, "RATE")->counted(), 0U);
+    EXPECT_THAT(FindCheck(record, "RATE")->unproven(), HasSubstr(bytes == 0 ? "moved nothing" : "no more through a store"));
+    EXPECT_EQ(record.rate(0).judgement(), record::DrillRate::NOT_JUDGED);
+  }
+}
+
+TEST_F(JudgeDrillTest, APaceIsConvictedByNoHonestLimiterAndByEveryOneThatIsTenTimesTooFast) {
+  google::protobuf::RepeatedPtrField<record::DrillRate> judged;
+  const auto findings = [this, &judged]() { return CheckRates(evidence_.rate(), &judged).result.findings(); };
+  uint64_t judged_count = 0;
+  // TiKV's bucket begins with a tenth of a second's bytes, and what is left over at the end is not waited for.
+  for (const uint64_t limit : {uint64_t{100}, uint64_t{4096}, kMiB, uint64_t{1} << 40}) {
+    for (const uint64_t seconds : {1, 2, 3, 10, 1000, 100'000}) {
+      for (const uint64_t free_ms : {0, 100, 1000}) {
+        evidence_.clear_rate();
+        AddRate("backup", limit * seconds, static_cast<int64_t>(seconds * 1000 - free_ms))->set_limit_bytes_per_s(limit);
+        EXPECT_EQ(findings(), 0U) << limit << " " << seconds << " " << free_ms;
+        judged_count += judged[0].judgement() == record::DrillRate::KEPT ? 1 : 0;
+        evidence_.mutable_rate(0)->set_took_ms(static_cast<int64_t>(seconds * 100));
+        EXPECT_EQ(findings(), seconds == 1 ? 0U : 1U) << limit << " " << seconds;
+      }
+    }
+  }
+  EXPECT_EQ(judged_count, 4U * 5U * 3U);
+  for (const int64_t took_ms : {int64_t{-1}, int64_t{0}, int64_t{1} << 40}) {
+    evidence_.clear_rate();
+    AddRate("backup", ~uint64_t{0}, took_ms);
+    EXPECT_EQ(findings(), 1U);
+    evidence_.mutable_rate(0)->set_limit_bytes_per_s(~uint64_t{0});
+    EXPECT_EQ(findings(), 0U);
+  }
+}
+
+// What a drill wrote before rates were evidence: the same verdict, the same digest, and the record's own rates stay as they are.
+TEST_F(JudgeDrillTest, EvidenceFromBeforeRatesWereKeptIsJudgedAsItWas) {
+  record::DrillRecord old;
+  old.add_rate()->set_bytes(7);
+  JudgeDrill(evidence_, walks_, &old);
+  EXPECT_EQ(old.outcome(), record::DRILL_SAME);
+  EXPECT_EQ(FindCheck(old, "RATE"), nullptr);
+  ASSERT_EQ(old.rate_size(), 1);
+  EXPECT_EQ(old.rate(0).bytes(), 7U);
+  // Recorded with the judge that knew no rates.
+  EXPECT_EQ(old.digest(), "21369bf7d569d8a0");
 }
 
 TEST_F(JudgeDrillTest, ADumpThatShowsAMomentOfTheWindowIsSameAtThatMoment) {

@@ -69,6 +69,7 @@ class Drill {
     const auto begun = Clock::now();
     const Status played = Play();
     evidence_.set_not_played(played.ok() ? "" : played.message());
+    *evidence_.mutable_rate() = record_.rate();
     Say("judging");
     judge::JudgeDrill(evidence_, walks_, &record_);
     record_.set_took_ms(std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count());

@@ -40,12 +40,40 @@ uint64_t NumberOf(const std::string& option, const std::string& line) {
   return 0;
 }
 
+/// The store that a file of a backup names by its first number, "1/2_3_write.sst" or "1_2_3_write.sst"; 0 for what none wrote.
+uint64_t StoreOfFile(const std::string& name) {
+  constexpr std::string_view kSuffix = ".sst";
+  const size_t end = name.find_first_not_of("0123456789");
+  const bool is_file = name.size() > kSuffix.size() && name.compare(name.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0;
+  return is_file && end != 0 && end != std::string::npos ? std::strtoull(name.c_str(), nullptr, 10) : 0;
+}
+
+/// Of the files that stores wrote: a backup's are uploaded by the store that each names; in a restore each store has a peer of each region
+/// and downloads all of them.
+uint64_t StoreBytesMax(const std::string& phase, objects::ObjectStore* storage) {
+  const Result<std::vector<objects::ObjectInfo>> files = storage->List("");
+  std::map<uint64_t, uint64_t> bytes_of_store;
+  uint64_t all = 0;
+  for (const objects::ObjectInfo& file : files.ok() ? *files : std::vector<objects::ObjectInfo>()) {
+    if (const uint64_t store = StoreOfFile(file.name); store != 0) {
+      bytes_of_store[store] += file.bytes;
+      all += file.bytes;
+    }
+  }
+  uint64_t most = 0;
+  for (const auto& [store, bytes] : bytes_of_store) {
+    most = std::max(most, bytes);
+  }
+  return phase == "backup" ? most : all;
+}
+
 /// What was written or read in how long, and what br was told to stay below: --ratelimit of --ratelimit-unit bytes, a MiB by default.
-void AddRate(const std::string& phase, uint64_t bytes, record::DrillRecord* record) {
+void AddRate(const std::string& phase, uint64_t bytes, uint64_t store_bytes_max, record::DrillRecord* record) {
   constexpr uint64_t kRateUnit = uint64_t{1} << 20;
   record::DrillRate rate;
   rate.set_phase(phase);
   rate.set_bytes(bytes);
+  rate.set_store_bytes_max(store_bytes_max);
   for (const record::DrillCommand& command : record->command()) {
     if (command.phase() == phase) {
       rate.set_took_ms(rate.took_ms() + command.took_ms());
@@ -205,7 +233,8 @@ Status DrillSite::RunPhase(const std::string& phase, record::DrillRecord* record
       break;
     }
   }
-  AddRate(phase, StorageSize().second, record);
+  const Result<std::unique_ptr<objects::ObjectStore>> storage = Storage();
+  AddRate(phase, StorageSize().second, storage.ok() ? StoreBytesMax(phase, storage->get()) : 0, record);
   return event_failure_;
 }
 

@@ -102,6 +102,37 @@ class FalseSuccesses(unittest.TestCase):
         self.Convicted("planted-lost-file", "", "lost in the target")
 
 
+class Rates(unittest.TestCase):
+    """The bundled volume, of which a backup is some 20 KB: a store uploads a part of it and downloads all."""
+
+    def Limited(self, backup_flags, restore_flags, outcome, ok):
+        recipe = os.path.join(self.enterContext(Folder()), "limited.recipe")
+        commands = [f"{{br}} {verb} txn --pd {{{pd}}} -s {{storage}} --log-file {{log}} {flags}"
+                    for verb, pd, flags in (("backup", "pd", backup_flags), ("restore", "pd2", restore_flags))]
+        with open(recipe, "w", encoding="utf-8") as file:
+            file.write(f'name: "limited" about: "x" tool: "br" cut: BACKUPMETA quiet: true\n'
+                       f'backup: {json.dumps(commands[0])}\nrestore: {json.dumps(commands[1])}\n')
+        records, out, _ = Drive(self, recipe, ok=(ok,))
+        record = records[("limited", "")]
+        self.assertEqual(record["outcome"], outcome, record["why"])
+        self.assertIn(record["digest"], Run(PROGRAM, "replay", os.path.join(out, record["folder"]), ok=(ok,)).stdout)
+        return record, next(check for check in record["check"] if check["check"] == "RATE")
+
+    def test_br_and_the_stores_keep_the_limit_that_both_are_told(self):
+        flags = "--ratelimit 1 --ratelimit-unit 3000"
+        record, check = self.Limited(flags, flags, "DRILL_SAME", ok=0)
+        self.assertEqual([rate["judgement"] for rate in record["rate"]], ["KEPT", "KEPT"], record["rate"])
+        self.assertEqual(check["counted"], "2")
+        self.assertGreater(int(record["rate"][1]["took_ms"]), 4000)
+
+    def test_a_limit_that_the_tool_is_not_told_of_is_not_kept_and_what_is_same_is_unproven(self):
+        record, check = self.Limited("# --ratelimit 1 --ratelimit-unit 1000", "", "DRILL_UNPROVEN", ok=3)
+        self.assertIn("the limit was not kept: the backup moved", record["why"])
+        self.assertIn("two mounts show the same", record["why"])
+        self.assertEqual(check["findings"], "1")
+        self.assertEqual([finding["check"] for finding in record["finding"]], ["RATE"])
+
+
 class Dumps(unittest.TestCase):
     def test_a_dump_that_walks_while_writers_write_is_torn_in_some_runs_and_never_on_a_quiet_volume(self):
         out = os.path.join(self.enterContext(Folder()), "out")
