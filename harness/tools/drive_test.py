@@ -29,6 +29,20 @@ def Drive(test, *arguments, ok=(0,), timeout_s=900, cwd=None):
     return {(record["recipe"], record.get("fault", "")): record for record in records}, out, done
 
 
+BACKUP = "{br} backup txn --pd {pd} -s {storage} --log-file {log} {storage_flags}"
+RESTORE = "{br} restore txn --pd {pd2} -s {storage} --log-file {log} {storage_flags}"
+
+
+def Recipe(test, name, fields, backup, restore):
+    """A recipe of our own in a file: `backup` are commands, nobody writes meanwhile."""
+    path = os.path.join(test.enterContext(Folder()), f"{name}.recipe")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f'name: "{name}" about: "x" quiet: true {fields}\n')
+        file.writelines(f"backup: {json.dumps(command)}\n" for command in backup)
+        file.write(f"restore: {json.dumps(restore)}\n")
+    return path
+
+
 class Same(unittest.TestCase):
     """A tool that is right is called right, with counts, and a certificate is left that replay checks."""
 
@@ -106,12 +120,7 @@ class Rates(unittest.TestCase):
     """The bundled volume, of which a backup is some 20 KB: a store uploads a part of it and downloads all."""
 
     def Limited(self, backup_flags, restore_flags, outcome, ok):
-        recipe = os.path.join(self.enterContext(Folder()), "limited.recipe")
-        commands = [f"{{br}} {verb} txn --pd {{{pd}}} -s {{storage}} --log-file {{log}} {flags}"
-                    for verb, pd, flags in (("backup", "pd", backup_flags), ("restore", "pd2", restore_flags))]
-        with open(recipe, "w", encoding="utf-8") as file:
-            file.write(f'name: "limited" about: "x" tool: "br" cut: BACKUPMETA quiet: true\n'
-                       f'backup: {json.dumps(commands[0])}\nrestore: {json.dumps(commands[1])}\n')
+        recipe = Recipe(self, "limited", 'tool: "br" cut: BACKUPMETA', [f"{BACKUP} {backup_flags}"], f"{RESTORE} {restore_flags}")
         records, out, _ = Drive(self, recipe, ok=(ok,))
         record = records[("limited", "")]
         self.assertEqual(record["outcome"], outcome, record["why"])
@@ -133,6 +142,37 @@ class Rates(unittest.TestCase):
         self.assertEqual([finding["check"] for finding in record["finding"]], ["RATE"])
 
 
+class Hangs(unittest.TestCase):
+    """Where br goes on for minutes, although nothing can come of it: ended by --time-out, and called what it is."""
+
+    TIME_OUT_S = 36  # what wrote nothing for 30 s is a hang
+
+    def Hung(self, recipe, *arguments):
+        records, out, _ = Drive(self, recipe, *arguments, "--time-out", str(self.TIME_OUT_S), ok=(1,))
+        (record,) = records.values()
+        self.assertEqual(record["outcome"], "DRILL_HANG", record["why"])
+        self.assertTrue(record["command"][-1]["timed_out"])
+        self.assertLess(int(record["took_ms"]), (self.TIME_OUT_S + 15) * 1000)
+        self.assertIn(record["digest"], Run(PROGRAM, "replay", os.path.join(out, record["folder"]), ok=(1,)).stdout)
+        return record
+
+    def test_a_backup_to_a_storage_that_is_full_for_good(self):
+        fault = os.path.join(self.enterContext(Folder()), "full.fault")
+        with open(fault, "w", encoding="utf-8") as file:
+            file.write('name: "full" about: "x" legal_because: "MinIO on a full disk answers so until somebody makes room" only_s3: true\n'
+                       'source { explore { fault_ppm: 1000000 fault_count_max: 1000000 kind: "object_full" } }\n')
+        record = self.Hung(Recipe(self, "to-s3", 'tool: "br" cut: BACKUPMETA s3: true', [BACKUP], RESTORE), "--faults", fault)
+        self.assertRegex(record["why"], r"^the tool did not end and got on no more: backup wrote nothing for 3\d s; of the source .*GetStore \d+ times")
+        self.assertGreater(int(record["faults_fired"]["object_full"]), 3)
+
+    def test_a_restore_by_a_backupmeta_that_names_files_which_are_not_there(self):
+        spoil = "sed -i s/_write.sst/_wrote.sst/ {storage_folder}/backupmeta"
+        record = self.Hung(Recipe(self, "spoilt", 'tool: "br" cut: BACKUPMETA', [BACKUP, spoil], RESTORE))
+        self.assertRegex(record["why"], r"^the tool did not end and got on no more: restore wrote nothing for 3\d s; of the source nobody was asked "
+                                        r"anything; of the target .*Download \d+ times")
+        self.assertEqual([command.get("exit_code", 0) for command in record["command"][:2]], [0, 0])
+
+
 class Dumps(unittest.TestCase):
     def test_a_dump_that_walks_while_writers_write_is_torn_in_some_runs_and_never_on_a_quiet_volume(self):
         out = os.path.join(self.enterContext(Folder()), "out")
@@ -148,15 +188,11 @@ class Dumps(unittest.TestCase):
         records, _, _ = Drive(self, "juicefs-dump-quiet")
         self.assertEqual(records[("juicefs-dump-quiet", "")]["outcome"], "DRILL_SAME")
 
-
     def Lost(self, dump, load, make, field, words):
-        """A recipe of our own: `make` in the mounted source, then a dump of it while nobody writes."""
-        recipe = os.path.join(self.enterContext(Folder()), "lossy.recipe")
+        """`make` in the mounted source, then a dump of it while nobody writes."""
         mount = ("mkdir -p {work}/m && {juicefs} mount {meta} {work}/m -d --no-usage-report --no-agent --storage s3 --bucket {bucket} "
                  "--backup-meta 0 --log {log} && " + make + " && {juicefs} umount {work}/m")
-        with open(recipe, "w", encoding="utf-8") as file:
-            file.write(f'name: "lossy" about: "x" tool: "juicefs" cut: WITHIN_BACKUP logical: true quiet: true\n'
-                       f'backup: {json.dumps(mount)}\nbackup: {json.dumps(dump)}\nrestore: {json.dumps(load)}\n')
+        recipe = Recipe(self, "lossy", 'tool: "juicefs" cut: WITHIN_BACKUP logical: true', [mount, dump], load)
         records, _, _ = Drive(self, recipe, ok=(1,))
         record = records[("lossy", "")]
         self.assertEqual(record["outcome"], "DRILL_FALSE_SUCCESS", record)
