@@ -6,7 +6,6 @@
 #include "fakes/base/digest.h"
 #include "fakes/base/utf8.h"
 #include "harness/judge/judge.h"
-#include "harness/judge/torn_pair.h"
 #include "harness/juicefs/view_diff.h"
 #include "harness/juicefs/volumes.h"
 
@@ -277,17 +276,14 @@ std::vector<KeyChange> ChangesFrom(const record::DrillEvidence& drill) {
   return changes;
 }
 
-void JudgeRewrite(const record::DrillEvidence& drill, record::DrillRecord* record) {
-  Evidence evidence = EvidenceFrom(drill);
-  DecodeImages(&evidence);
-  const Result<juicefs::View> target =
-      evidence.target_image.has_value() ? juicefs::BuildView(*evidence.target_image) : Result<juicefs::View>(Status::NotFound(drill.no_target()));
-  if (!target.ok()) {
+void JudgeRewrite(const record::DrillEvidence& drill, Result<WindowJudgement> judged, record::DrillRecord* record) {
+  if (!judged.ok()) {
     SetOutcome(record, drill.has_target() ? record::DRILL_FALSE_SUCCESS : record::DRILL_UNPROVEN,
-               "the tool said success; the target shows no volume: " + target.status().message());
+               "the tool said success; the target shows no volume: " + judged.status().message());
     return;
   }
-  WindowJudgement window = JudgeWindow(evidence.volume, evidence.source, evidence.cut, ChangesFrom(drill), *target);
+  WindowJudgement window = *std::move(judged);
+  Evidence evidence = EvidenceFrom(drill);
   record->set_cut_ts(window.best.value());
   evidence.source = std::move(window.source_at_best);
   evidence.cut = window.best;
@@ -354,15 +350,12 @@ std::string DigestOf(const record::DrillEvidence& drill, const record::DrillReco
 
 }  // namespace
 
-std::pair<Pairs, Timestamp> SourceBeside(const record::DrillEvidence& evidence) {
-  Pairs source = PairsFrom(evidence.source());
-  const Timestamp begin(evidence.cut_ts());
-  const Result<juicefs::View> view = juicefs::BuildView(ImageOf(PairsFrom(evidence.target().pair()), evidence.volume()));
-  if (!view.ok()) {
-    return {std::move(source), begin};
+Result<WindowJudgement> WindowOf(const record::DrillEvidence& evidence) {
+  if (!evidence.has_target()) {
+    return Status::NotFound(evidence.no_target());
   }
-  WindowJudgement window = JudgeWindow(evidence.volume(), source, begin, ChangesFrom(evidence), *view);
-  return {std::move(window.source_at_best), window.best};
+  ASSIGN_OR_RETURN(const juicefs::View target, juicefs::BuildView(ImageOf(PairsFrom(evidence.target().pair()), evidence.volume())));
+  return JudgeWindow(evidence.volume(), PairsFrom(evidence.source()), Timestamp(evidence.cut_ts()), ChangesFrom(evidence), target);
 }
 
 void AddPairs(const Pairs& pairs, google::protobuf::RepeatedPtrField<record::DrillEvidence::Pair>* to) {
@@ -383,7 +376,8 @@ Pairs PairsFrom(const google::protobuf::RepeatedPtrField<record::DrillEvidence::
   return pairs;
 }
 
-void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<DrillWalks>& walks, record::DrillRecord* record) {
+void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<DrillWalks>& walks, record::DrillRecord* record,
+                std::optional<Result<WindowJudgement>> window) {
   record->set_cut_ts(evidence.cut_ts());
   record->set_window_end_ts(evidence.window_end_ts());
   if (evidence.logical()) {
@@ -393,7 +387,7 @@ void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<Drill
     SetOutcome(record, record::DRILL_UNPROVEN, "the drill itself could not go on: " + evidence.not_played());
   } else if (!JudgeClaim(evidence, record)) {
     if (evidence.logical()) {
-      JudgeRewrite(evidence, record);
+      JudgeRewrite(evidence, window.has_value() ? *std::move(window) : WindowOf(evidence), record);
     } else {
       JudgeCopy(evidence, record);
     }

@@ -11,7 +11,9 @@
 #include <optional>
 #include <string>
 
+#include "fakes/base/status.h"
 #include "harness/judge/evidence.h"
+#include "harness/judge/torn_pair.h"
 #include "harness/juicefs/view.h"
 #include "proto/kvjury/drill.pb.h"
 
@@ -22,12 +24,14 @@ struct DrillWalks {
   juicefs::View target;
 };
 
-/// Fills in outcome, why, cut, checks, findings, scope, unproven and digest of `record`, and rates where the evidence has them; leaves
-/// the rest alone.
-void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<DrillWalks>& walks, record::DrillRecord* record);
+/// The target of a tool that names no timestamp, against every moment of its window: the mount beside the target shows the source at the
+/// best one, and the verdict is about that one. Of source, changes and target alone. Errors: why the target shows no volume.
+Result<WindowJudgement> WindowOf(const record::DrillEvidence& evidence);
 
-/// Of a tool that names no timestamp: the source at the moment of the window that is nearest to the target.
-std::pair<Pairs, Timestamp> SourceBeside(const record::DrillEvidence& evidence);
+/// Fills in outcome, why, cut, checks, findings, scope, unproven and digest of `record`, and rates where the evidence has them; leaves
+/// the rest alone. `window`: that of this evidence, for who has it already; none: looked for here, of a tool that rewrites.
+void JudgeDrill(const record::DrillEvidence& evidence, const std::optional<DrillWalks>& walks, record::DrillRecord* record,
+                std::optional<Result<WindowJudgement>> window = std::nullopt);
 
 /// The other way for the pairs: what a drill gathers.
 void AddPairs(const Pairs& pairs, google::protobuf::RepeatedPtrField<record::DrillEvidence::Pair>* to);

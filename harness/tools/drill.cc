@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <iterator>
 #include <sstream>
-#include <tuple>
+#include <utility>
 
 #include "fakes/base/compress.h"
 #include "fakes/base/digest.h"
@@ -71,7 +71,7 @@ class Drill {
     evidence_.set_not_played(played.ok() ? "" : played.message());
     *evidence_.mutable_rate() = record_.rate();
     Say("judging");
-    judge::JudgeDrill(evidence_, walks_, &record_);
+    judge::JudgeDrill(evidence_, walks_, &record_, std::move(window_));
     record_.set_took_ms(std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count());
     const Status kept = Keep();
     if (!kept.ok() && record_.outcome() == record::DRILL_SAME) {
@@ -269,12 +269,13 @@ class Drill {
 
   Status Walk() {
     Say("mounting both");
-    judge::Pairs at_cut = source_;
-    Timestamp cut = cut_;
     if (options_.recipe.logical()) {
-      std::tie(at_cut, cut) = judge::SourceBeside(evidence_);
+      window_ = judge::WindowOf(evidence_);
     }
-    RETURN_IF_ERROR(site_.StartFrozen(at_cut, cut));
+    // A target that shows no volume has the beginning beside it.
+    const bool has_best = window_.has_value() && window_->ok();
+    const Timestamp cut = has_best ? (*window_)->best : cut_;
+    RETURN_IF_ERROR(site_.StartFrozen(has_best ? (*window_)->source_at_best : source_, cut));
     ASSIGN_OR_RETURN(std::unique_ptr<DrillMount> source, site_.Mount(site_.MetaOf("frozen"), "source-at-the-cut", {"--read-only"}, cut));
     Result<std::unique_ptr<DrillMount>> target = site_.Mount(site_.words().at("meta2"), "target", {"--read-only"});
     if (!target.ok()) {
@@ -359,6 +360,7 @@ class Drill {
   Timestamp cut_;
   judge::Pairs source_;
   std::optional<Result<backup::BackupContents>> contents_;
+  std::optional<Result<judge::WindowJudgement>> window_;
   std::optional<judge::DrillWalks> walks_;
 };
 
