@@ -5,6 +5,7 @@
 
 #include "fakes/base/bytes.h"
 #include "fakes/base/utf8.h"
+#include "fakes/base/xml.h"
 
 namespace kvjury::reports {
 namespace {
@@ -54,37 +55,7 @@ std::string CleanUtf8(std::string_view text) {
   return out;
 }
 
-std::string EscapeXml(std::string_view text) {
-  std::string out;
-  for (const char c : CleanUtf8(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&apos;";
-        break;
-      case '\n':
-        out += "&#10;";
-        break;
-      case '\t':
-        out += "&#9;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
+std::string EscapeXml(std::string_view text) { return XmlText(CleanUtf8(text)); }
 
 std::string OneLine(std::string_view text) {
   std::string out = CleanUtf8(text);

@@ -22,7 +22,7 @@ std::string CleanUtf8(std::string_view text);
 /// CleanUtf8 with newlines and tabs as spaces.
 std::string OneLine(std::string_view text);
 
-/// CleanUtf8 with & < > " ' escaped, for XML text and attributes alike.
+/// XmlText (fakes/base/xml.h) of CleanUtf8: a reader sees every byte, and no record is able to begin markup.
 std::string EscapeXml(std::string_view text);
 
 /// CleanUtf8 on one line, with what would start markup or end a table cell escaped.

@@ -10,6 +10,7 @@
 #include "fakes/base/mvcc_records.h"
 #include "fakes/base/random.h"
 #include "fakes/base/utf8.h"
+#include "fakes/base/xml.h"
 
 namespace kvjury {
 namespace {
@@ -183,6 +184,13 @@ TEST(Utf8, TextIsToldFromOtherBytes) {
   for (const char* bytes : {"\xff", "a\xc3", "\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc4\xe3\xba\xc3"}) {
     EXPECT_FALSE(IsUtf8(bytes)) << ToHex(bytes);
   }
+}
+
+TEST(Xml, MarkupAndBytesBelowABlankAreEscapedAndEverythingElseStays) {
+  EXPECT_EQ(XmlText("<a b=\"c\" d='e'>&"), "&lt;a b=&quot;c&quot; d=&apos;e&apos;&gt;&amp;");
+  EXPECT_EQ(XmlText(Bytes("\x00\x01\t\n\r\x1f", 6)), "&#0;&#1;&#9;&#10;&#13;&#31;");
+  EXPECT_EQ(XmlText(" ~\x7f\xc3\xa9\xff"), " ~\x7f\xc3\xa9\xff");
+  EXPECT_EQ(XmlText("]]>"), "]]&gt;");
 }
 
 }  // namespace

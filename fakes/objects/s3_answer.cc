@@ -1,5 +1,6 @@
 #include "fakes/objects/s3_answer.h"
 
+#include "fakes/base/xml.h"
 #include "fakes/objects/s3_text.h"
 
 namespace kvjury::objects {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "fakes/base/xml.h"
 #include "fakes/objects/s3_service.h"
 #include "fakes/objects/s3_text.h"
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fakes/base/xml.h"
 #include "fakes/objects/s3_faults.h"
 #include "fakes/objects/s3_text.h"
 

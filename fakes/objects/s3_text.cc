@@ -118,33 +118,6 @@ Result<std::vector<std::pair<std::string, std::string>>> ParseQuery(std::string_
   return pairs;
 }
 
-std::string XmlText(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < ' ') {
-          out += "&#" + std::to_string(static_cast<int>(c)) + ";";
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out;
-}
-
 std::string Base64(std::string_view bytes) {
   std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
   const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(bytes.data()),

@@ -1,4 +1,4 @@
-// The small text forms of S3: percent-encoding, XML text, times, base64 and the digests of its headers.
+// The small text forms of S3: percent-encoding, times, base64 and the digests of its headers.
 //
 // Source: Amazon S3 API Reference; RFC 3986 (unreserved characters), RFC 9110 (dates). Times are milliseconds since the epoch, UTC.
 #pragma once
@@ -21,9 +21,6 @@ Result<Bytes> UriDecode(std::string_view text);
 
 /// name=value pairs of a query in their order, decoded; a name alone has an empty value. Errors: as UriDecode.
 Result<std::vector<std::pair<std::string, std::string>>> ParseQuery(std::string_view query);
-
-/// As text of an element.
-std::string XmlText(std::string_view text);
 
 std::string Base64(std::string_view bytes);
 Bytes Md5(std::string_view bytes);

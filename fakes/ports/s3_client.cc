@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "fakes/base/digest.h"
+#include "fakes/base/xml.h"
 #include "fakes/objects/s3_request.h"
 #include "fakes/objects/s3_text.h"
 
@@ -344,7 +345,7 @@ Status S3ObjectStore::Put(const std::string& name, std::string_view bytes) {
     for (size_t at = 0; at < bytes.size(); at += part_bytes) {
       const std::string query = "partNumber=" + std::to_string(++number) + "&" + upload;
       ASSIGN_OR_RETURN(const Answer part, impl_->Ask({"UploadPart", "PUT", key, query, bytes.substr(at, part_bytes)}));
-      list += "<Part><PartNumber>" + std::to_string(number) + "</PartNumber><ETag>" + objects::XmlText(part.etag) + "</ETag></Part>";
+      list += "<Part><PartNumber>" + std::to_string(number) + "</PartNumber><ETag>" + XmlText(part.etag) + "</ETag></Part>";
     }
     list += "</CompleteMultipartUpload>";
     return impl_->Ask({"CompleteMultipartUpload", "POST", key, upload, list}).status();
