@@ -17,7 +17,7 @@ using testing::HasSubstr;
 constexpr Bytes::value_type kFill = 'v';
 
 struct Bench : ClusterBench {
-  explicit Bench(SstCodec codec = SstCodec::kRocksDb) : ClusterBench(1, {}, true, true, codec) {
+  explicit Bench(SstCodec codec = SstCodec::kRocksDb, bool instant = false) : ClusterBench(1, {}, true, true, codec, instant) {
     for (int i = 0; i < 20; ++i) {
       CHECK(PutOnePhase("k" + std::to_string(100 + i), Bytes(i % 2 == 0 ? 10 : 1000, kFill)).ok());
     }
@@ -238,6 +238,20 @@ TEST(ImportService, ASpeedLimitDelaysDownloads) {
   limit.set_speed_limit(0);
   ASSERT_TRUE(bench.Ask(kSetDownloadSpeedLimit, StoreId(1), limit).ok());
   EXPECT_EQ(timed(), free_us);
+}
+
+TEST(ImportService, BehindRealPortsTheSpeedLimitCountsTheBytesOfTheFile) {
+  Bench bench(SstCodec::kRocksDb, true);
+  const backup::File file = bench.Files(bench.Request()).at(0);
+  ASSERT_LT(file.size(), 5'000U) << "compressed";
+  import_sstpb::SetDownloadSpeedLimitRequest limit;
+  limit.set_speed_limit(1000);
+  ASSERT_TRUE(bench.Ask(kSetDownloadSpeedLimit, StoreId(1), limit).ok());
+  const Micros begin_us = bench.world.scheduler().now_us();
+  EXPECT_EQ(bench.DownloadError(bench.DownloadOf(file)), "");
+  const Micros waited_us = bench.world.scheduler().now_us() - begin_us;
+  EXPECT_GE(waited_us, static_cast<Micros>(file.size() * 1000));
+  EXPECT_LT(waited_us, static_cast<Micros>(file.size() * 1000) + 100'000);
 }
 
 TEST(ImportService, SuspendedImportsRefuseIngestsUntilTheirTimeIsOver) {

@@ -18,13 +18,14 @@ struct ClusterBench {
   static constexpr int64_t kClockStartMs = 1'700'000'000'000;
 
   explicit ClusterBench(uint32_t stores, const record::Case& spec = {}, bool sync_max_ts = true, bool fresh = true,
-                        SstCodec codec = SstCodec::kMemory)
-      : world(spec), cluster(&world, Options(&storages, stores, sync_max_ts, fresh, codec)), faults(&world, {&cluster}) {
+                        SstCodec codec = SstCodec::kMemory, bool instant = false)
+      : world(spec), cluster(&world, Options(&storages, stores, sync_max_ts, fresh, codec, instant)), faults(&world, {&cluster}) {
     channel = world.fabric().ChannelFrom("client");
   }
 
-  static ClusterOptions Options(objects::Storages* storages, uint32_t stores, bool sync_max_ts, bool fresh, SstCodec codec) {
+  static ClusterOptions Options(objects::Storages* storages, uint32_t stores, bool sync_max_ts, bool fresh, SstCodec codec, bool instant) {
     ClusterOptions options;
+    options.instant = instant;
     options.name = "source";
     options.stores = stores;
     options.clock_start_ms = kClockStartMs;
