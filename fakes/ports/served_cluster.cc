@@ -162,6 +162,7 @@ class ServedCluster::Impl {
   LiveWorld& live() { return live_; }
   sim::World& world() { return world_; }
   tikv::Cluster& cluster() { return *cluster_; }
+  CallScript& script() { return script_; }
 
  private:
   Status StartAll() {
@@ -442,6 +443,9 @@ const std::vector<std::string>& ServedCluster::pd_addresses() const { return imp
 const std::vector<ServedStore>& ServedCluster::stores() const { return impl_->stores_; }
 const CallLog& ServedCluster::calls() const { return impl_->calls_; }
 std::vector<std::string> ServedCluster::never_fired() { return impl_->world().faults().never_fired(); }
+std::vector<std::string> ServedCluster::WhoWaits(const WhoWaitsQuery& query) {
+  return ports::WhoWaits(&impl_->cluster(), impl_->script().waiting(), query);
+}
 LiveWorld& ServedCluster::live() { return impl_->live(); }
 tikv::Cluster& ServedCluster::cluster() { return impl_->cluster(); }
 void ServedCluster::Stop() { impl_->Stop(); }
