@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "fakes/base/bytes.h"
+#include "fakes/ports/storage_waits.h"
 #include "fakes/sim/channel.h"
 #include "fakes/sim/world.h"
 #include "proto/tikv/errorpb.pb.h"
@@ -120,6 +121,9 @@ class WaitingCalls {
   [[nodiscard]] const std::list<Held>& held() const { return held_; }
   /// Those that were counted at `since_us` or later, by subject.
   [[nodiscard]] std::vector<Deferred> DeferredSince(Micros since_us) const;
+  /// What the stores themselves wait for.
+  StorageWaits& storage() { return storage_; }
+  [[nodiscard]] const StorageWaits& storage() const { return storage_; }
   /// When the client of an undecided transaction made its last call for it; null if it never did, or is forgotten.
   [[nodiscard]] const Heard* FindHeard(Timestamp start_ts) const;
 
@@ -138,6 +142,7 @@ class WaitingCalls {
   std::list<Held> held_;
   std::map<Subject, Deferred> deferred_;
   std::map<Timestamp, Heard> heard_;  // by start
+  StorageWaits storage_;
 };
 
 /// The transaction or the timestamp that a request is about: its start_version, or a read's version; invalid if it names none.

@@ -16,6 +16,9 @@ namespace {
 using Held = WaitingCalls::Held;
 using Deferred = WaitingCalls::Deferred;
 
+// No client that comes again lets more time pass in between.
+constexpr Micros kComeAgainUsMax = 20'000'000;
+
 std::string Seconds(Micros us) {
   const double seconds = static_cast<double>(us) / 1e6;
   return seconds < 10 ? fmt::format("{:.1f} s", seconds) : fmt::format("{:.0f} s", seconds);
@@ -25,6 +28,9 @@ std::string Often(uint64_t times) { return times == 1 ? "once" : fmt::format("{}
 
 // Whoever stays open by design: a client listens there for what changes.
 bool IsWatch(const std::string& method) { return method == "Watch" || method == "WatchGlobalConfig"; }
+
+// Calls in which a store reads or writes an object storage.
+bool UsesStorage(const std::string& method) { return method == "backup" || method == "Download"; }
 
 // All that is known while the sentences are made.
 class Witness {
@@ -117,6 +123,9 @@ class Witness {
     return fmt::format("{}", fmt::join(absent, ", "));
   }
 
+  /// Somebody came again and again, and not long ago: one conflict of a writer is nothing that anybody waits for.
+  [[nodiscard]] bool GoesOn(const Deferred& deferred) const { return deferred.times > 1 && now_us_ - deferred.last_us <= kComeAgainUsMax; }
+
   /// Now that an asker and a lock's owner are known, also for circles and chains of them.
   void Learn(const Deferred& deferred) {
     if (deferred.asked_by.valid() && !deferred.asked_by.is_max()) {
@@ -165,6 +174,12 @@ class Witness {
     }
     if (!store.valid() && !cluster_->pd().available()) {
       return "PD has no leader";
+    }
+    if (UsesStorage(held.method)) {
+      if (const std::optional<StorageWaits::Open> open = calls_->storage().Oldest(); open.has_value()) {
+        const auto since = std::chrono::duration_cast<std::chrono::microseconds>(StorageWaits::Clock::now() - open->begun);
+        return fmt::format("the store waits for its object storage, for {} of that the {}", Seconds(since.count()), open->what);
+      }
     }
     return "what it waits for is not known";
   }
@@ -224,7 +239,8 @@ class Witness {
 };
 
 // Calls without an answer, the longest silent first. Without those that are in a lock's queue again, after answers that tell more.
-std::vector<const Held*> Waiting(const Witness& witness, const WaitingCalls& calls, const std::vector<Deferred>& locked) {
+// Of one method at one place by one transaction they are alike.
+std::vector<std::vector<const Held*>> Waiting(const Witness& witness, const WaitingCalls& calls, const std::vector<Deferred>& locked) {
   std::vector<const Held*> waiting;
   for (const Held& held : calls.held()) {
     const tikv::WaitForLock* queued = witness.FindQueued(held);
@@ -238,7 +254,19 @@ std::vector<const Held*> Waiting(const Witness& witness, const WaitingCalls& cal
   }
   std::stable_sort(waiting.begin(), waiting.end(),
                    [](const Held* a, const Held* b) { return a->silent_since_us() < b->silent_since_us(); });
-  return waiting;
+  std::vector<std::vector<const Held*>> groups;
+  for (const Held* held : waiting) {
+    const auto alike = std::find_if(groups.begin(), groups.end(), [held](const std::vector<const Held*>& group) {
+      return group.front()->address == held->address && group.front()->method == held->method &&
+             AskedBy(*group.front()->request) == AskedBy(*held->request);
+    });
+    if (alike == groups.end()) {
+      groups.push_back({held});
+    } else {
+      alike->push_back(held);
+    }
+  }
+  return groups;
 }
 
 // "2 calls without an answer, 3 kinds of answers (conflict, not_leader)"
@@ -277,16 +305,16 @@ std::vector<std::string> WhoWaits(tikv::Cluster* cluster, const WaitingCalls& ca
     sentences.push_back(std::move(absent));
   }
   size_t calls_left = 0;
-  for (const Held* held : Waiting(witness, calls, locked)) {
+  for (const std::vector<const Held*>& alike : Waiting(witness, calls, locked)) {
     if (sentences.size() < query.sentences_max) {
-      sentences.push_back(witness.About(*held));
+      sentences.push_back(witness.About(*alike.front()) + (alike.size() == 1 ? "" : fmt::format(", and {} more like it", alike.size() - 1)));
     } else {
-      ++calls_left;
+      calls_left += alike.size();
     }
   }
   for (const std::vector<Deferred>* group : {&locked, &others}) {
     for (const Deferred& deferred : *group) {
-      if (sentences.size() < query.sentences_max) {
+      if (sentences.size() < query.sentences_max && (group == &locked || sentences.empty() || witness.GoesOn(deferred))) {
         sentences.push_back(witness.About(deferred));
       } else {
         rest[deferred.subject.kind] += deferred.times;

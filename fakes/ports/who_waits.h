@@ -5,8 +5,9 @@
 //   backup on store 1, asked 34 times within 63 s: it does not lead the region that starts at "x", and knows no leader
 // The order: what serves nobody (dead stores, no leader), calls without an answer (the longest silent first), locks that are still there (the
 // longest asked for first), other answers (the most frequent first). What is left out is counted in the last sentence.
-// What holds a call is known for a lock's queue, faults, a store that stands still, a PD without leader, and the disk; else it says that it is
-// not known. The same account and state give the same sentences.
+// Answers of other kinds that came once or are over are counted, too, unless there is nothing else to say.
+// What holds a call is known for a lock's queue, faults, a store that stands still, a PD without leader, the disk, and an object storage that
+// a store waits for; else it says that it is not known. The same account and state give the same sentences.
 #pragma once
 
 #include <functional>

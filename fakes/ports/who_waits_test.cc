@@ -263,10 +263,53 @@ TEST_F(WhoWaitsTest, AnswersOfPdAndOfHttpThatSayNoAreTold) {
   auto asked = std::make_shared<::http::Request>();
   asked->set_method("GET");
   asked->set_path("/pd/api/v1/stores");
-  calls_.Begin("source/pd", "GetRegion", sim::Label("x"), std::make_shared<pdpb::GetRegionRequest>()).Answered(sim::MessagePtr(region));
-  calls_.Begin("source/pd", "http", sim::Label("y"), asked).Answered(sim::MessagePtr(refused));
-  EXPECT_THAT(Sentences(), ElementsAre(AllOf(HasSubstr("GetRegion at source/pd, asked once"), HasSubstr("REGION_NOT_FOUND")),
+  for (int i = 0; i < 2; ++i) {
+    calls_.Begin("source/pd", "GetRegion", sim::Label("x"), std::make_shared<pdpb::GetRegionRequest>()).Answered(sim::MessagePtr(region));
+    calls_.Begin("source/pd", "http", sim::Label("y"), asked).Answered(sim::MessagePtr(refused));
+  }
+  EXPECT_THAT(Sentences(), ElementsAre(AllOf(HasSubstr("GetRegion at source/pd, asked 2 times"), HasSubstr("REGION_NOT_FOUND")),
                                        HasSubstr("GET /pd/api/v1/stores is answered 503")));
+  // A call of another kind that was answered so once is only counted.
+  calls_.Begin("source/pd", "GetStore", sim::Label("z"), std::make_shared<pdpb::GetStoreRequest>()).Answered(sim::MessagePtr(region));
+  EXPECT_THAT(Sentences(), ElementsAre(HasSubstr("GetRegion"), HasSubstr("503"), "and besides: \"header\" once"));
+}
+
+// Tells who waits while it is written to.
+class LookedAtStore : public objects::ObjectStore {
+ public:
+  explicit LookedAtStore(std::function<void()> look) : look_(std::move(look)) {}
+  Status Put(const std::string&, std::string_view) override {
+    look_();
+    return Status::Ok();
+  }
+  Result<Bytes> Get(const std::string& name) override { return Status::NotFound(name); }
+  Result<objects::ObjectInfo> Head(const std::string& name) override { return Status::NotFound(name); }
+  Result<std::vector<objects::ObjectInfo>> List(const std::string&) override { return std::vector<objects::ObjectInfo>(); }
+  Status Delete(const std::string&) override { return Status::Ok(); }
+  [[nodiscard]] std::string description() const override { return "memory"; }
+
+ private:
+  std::function<void()> look_;
+};
+
+TEST_F(WhoWaitsTest, AStoreThatWaitsForItsObjectStorageIsSaidToDoSo) {
+  std::vector<std::string> looked;
+  const std::unique_ptr<objects::ObjectStore> store =
+      calls_.storage().Watched(std::make_unique<LookedAtStore>([&]() { looked = Sentences(); }));
+  const WaitingCalls::Call backup = calls_.Begin(bench_.cluster.store_address(StoreId(1)), "backup", sim::Label("x"), std::make_shared<::backup::BackupRequest>());
+  bench_.Pass(2 * kSecond);
+  ASSERT_TRUE(store->Put("1/x.sst", "bytes").ok());
+  EXPECT_THAT(looked, ElementsAre(AllOf(HasSubstr("backup on store 1 is not answered for 2.0 s: the store waits for its object storage"),
+                                        HasSubstr("the Put of \"1/x.sst\" in memory"))));
+  EXPECT_THAT(Sentences(), ElementsAre(HasSubstr("what it waits for is not known")));
+}
+
+TEST_F(WhoWaitsTest, CallsOfOneTransactionAtOnePlaceAreToldTogether) {
+  const kvrpcpb::GetRequest request = Get("a", bench_.Tso());
+  std::vector<std::string> looked;
+  ASSERT_TRUE(bench_.cluster.PauseStore(StoreId(request.context().peer().store_id()), 9 * kSecond));
+  Play({Call(0, tikv::kKvGet, request), Call(kSecond, tikv::kKvGet, request), Call(2 * kSecond, tikv::kKvGet, request), Look(5 * kSecond, &looked)});
+  EXPECT_THAT(looked, ElementsAre(HasSubstr("stands still"), AllOf(HasSubstr("not answered for 5.0 s"), HasSubstr(", and 2 more like it"))));
 }
 
 TEST_F(WhoWaitsTest, TheAccountIsBounded) {
