@@ -34,7 +34,7 @@ class StorageWaits::WatchedStore : public objects::ObjectStore {
   class Entry {
    public:
     Entry(WatchedStore* store, const char* verb, const std::string& name) : waits_(store->waits_) {
-      Open open{std::string(verb) + " of \"" + Printable(name) + "\" in " + store->store_->description()};
+      Open open{name, std::string(verb) + " of \"" + Printable(name) + "\" in " + store->store_->description()};
       const std::lock_guard lock(waits_->mutex_);
       self_ = waits_->open_.insert(waits_->open_.end(), std::move(open));
     }
@@ -58,9 +58,9 @@ std::unique_ptr<objects::ObjectStore> StorageWaits::Watched(std::unique_ptr<obje
   return std::make_unique<WatchedStore>(this, std::move(store));
 }
 
-std::optional<StorageWaits::Open> StorageWaits::Oldest() const {
+std::vector<StorageWaits::Open> StorageWaits::open() const {
   const std::lock_guard lock(mutex_);
-  return open_.empty() ? std::nullopt : std::optional<Open>(open_.front());
+  return {open_.begin(), open_.end()};
 }
 
 }  // namespace kvjury::ports

@@ -2,7 +2,7 @@
 // that.
 //
 // A storage that is watched says when a call to it begins and ends, from whichever thread makes it. Times are of the clock of this machine.
-// Not told: which call from outside is behind it; storages are used by one store's backups and downloads at a time or by several.
+// Not told: which call from outside is behind it; the object's name tells.
 // Any thread.
 #pragma once
 
@@ -10,8 +10,8 @@
 #include <list>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "fakes/objects/object_store.h"
 
@@ -21,6 +21,8 @@ class StorageWaits {
  public:
   using Clock = std::chrono::steady_clock;
   struct Open {
+    /// "1/x.sst"
+    std::string name;
     /// "Put of \"1/x.sst\" in s3://bkt/backup at http://127.0.0.1:9000"
     std::string what;
     Clock::time_point begun = Clock::now();
@@ -29,8 +31,8 @@ class StorageWaits {
   /// `store`, which tells this of each call. This must outlive it.
   std::unique_ptr<objects::ObjectStore> Watched(std::unique_ptr<objects::ObjectStore> store);
 
-  /// The call that has been under way for longest; none if there is none.
-  [[nodiscard]] std::optional<Open> Oldest() const;
+  /// The calls that are under way, in the order in which they began.
+  [[nodiscard]] std::vector<Open> open() const;
 
  private:
   class WatchedStore;

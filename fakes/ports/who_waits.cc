@@ -8,6 +8,7 @@
 
 #include "fakes/base/memcomparable.h"
 #include "fakes/tikv/mvcc_reader.h"
+#include "proto/tikv/import_sstpb.pb.h"
 
 namespace kvjury::ports {
 
@@ -29,8 +30,15 @@ std::string Often(uint64_t times) { return times == 1 ? "once" : fmt::format("{}
 // Whoever stays open by design: a client listens there for what changes.
 bool IsWatch(const std::string& method) { return method == "Watch" || method == "WatchGlobalConfig"; }
 
-// Calls in which a store reads or writes an object storage.
-bool UsesStorage(const std::string& method) { return method == "backup" || method == "Download"; }
+// Whether the call reads or writes this object: a download names it, and the names of a backup's files begin with the store's number.
+bool IsFor(const Held& held, StoreId store, const std::string& object) {
+  if (const auto* download = dynamic_cast<const import_sstpb::DownloadRequest*>(held.request.get())) {
+    return download->name() == object;
+  }
+  const std::string number = std::to_string(store.value());
+  return held.method == "backup" && object.compare(0, number.size(), number) == 0 && object.size() > number.size() &&
+         (object[number.size()] == '_' || object[number.size()] == '/');
+}
 
 // All that is known while the sentences are made.
 class Witness {
@@ -73,7 +81,7 @@ class Witness {
 
   [[nodiscard]] std::string About(const Held& held) const {
     const Timestamp asker = AskedBy(*held.request);
-    const std::string answers = held.messages == 0 ? "" : fmt::format(" after {} answers", held.messages);
+    const std::string answers = held.messages == 0 ? "" : fmt::format(" after {} answer{}", held.messages, held.messages == 1 ? "" : "s");
     return fmt::format("{}{} {} is not answered{} for {}: {} ({})", held.method, Of(asker), Place(held.address), answers,
                        Seconds(SilentFor(held)), WhatHolds(held), held.label.text());
   }
@@ -175,10 +183,10 @@ class Witness {
     if (!store.valid() && !cluster_->pd().available()) {
       return "PD has no leader";
     }
-    if (UsesStorage(held.method)) {
-      if (const std::optional<StorageWaits::Open> open = calls_->storage().Oldest(); open.has_value()) {
-        const auto since = std::chrono::duration_cast<std::chrono::microseconds>(StorageWaits::Clock::now() - open->begun);
-        return fmt::format("the store waits for its object storage, for {} of that the {}", Seconds(since.count()), open->what);
+    for (const StorageWaits::Open& open : calls_->storage().open()) {
+      if (IsFor(held, store, open.name)) {
+        const auto since = std::chrono::duration_cast<std::chrono::microseconds>(StorageWaits::Clock::now() - open.begun);
+        return fmt::format("the store waits for its object storage, for {} now for the {}", Seconds(since.count()), open.what);
       }
     }
     return "what it waits for is not known";

@@ -296,12 +296,21 @@ TEST_F(WhoWaitsTest, AStoreThatWaitsForItsObjectStorageIsSaidToDoSo) {
   std::vector<std::string> looked;
   const std::unique_ptr<objects::ObjectStore> store =
       calls_.storage().Watched(std::make_unique<LookedAtStore>([&]() { looked = Sentences(); }));
-  const WaitingCalls::Call backup = calls_.Begin(bench_.cluster.store_address(StoreId(1)), "backup", sim::Label("x"), std::make_shared<::backup::BackupRequest>());
+  auto download = std::make_shared<import_sstpb::DownloadRequest>();
+  download->set_name("1/x.sst");
+  const WaitingCalls::Call backup =
+      calls_.Begin(bench_.cluster.store_address(StoreId(1)), "backup", sim::Label("x"), std::make_shared<::backup::BackupRequest>());
+  const WaitingCalls::Call other =
+      calls_.Begin(bench_.cluster.store_address(StoreId(2)), "backup", sim::Label("y"), std::make_shared<::backup::BackupRequest>());
+  const WaitingCalls::Call downloading = calls_.Begin(bench_.cluster.store_address(StoreId(3)), "Download", sim::Label("z"), download);
   bench_.Pass(2 * kSecond);
   ASSERT_TRUE(store->Put("1/x.sst", "bytes").ok());
-  EXPECT_THAT(looked, ElementsAre(AllOf(HasSubstr("backup on store 1 is not answered for 2.0 s: the store waits for its object storage"),
-                                        HasSubstr("the Put of \"1/x.sst\" in memory"))));
-  EXPECT_THAT(Sentences(), ElementsAre(HasSubstr("what it waits for is not known")));
+  const std::string waits = "the store waits for its object storage, for 0.0 s now for the Put of \"1/x.sst\" in memory";
+  EXPECT_THAT(looked, ElementsAre(HasSubstr("backup on store 1 is not answered for 2.0 s: " + waits),
+                                  HasSubstr("backup on store 2 is not answered for 2.0 s: what it waits for is not known"),
+                                  HasSubstr("Download on store 3 is not answered for 2.0 s: " + waits)));
+  EXPECT_THAT(Sentences(), SizeIs(3));
+  EXPECT_THAT(Sentences(), testing::Each(HasSubstr("what it waits for is not known")));
 }
 
 TEST_F(WhoWaitsTest, CallsOfOneTransactionAtOnePlaceAreToldTogether) {

@@ -4,6 +4,7 @@ Usage: drive_test.py PROGRAM SOURCE_FOLDER [Class[.test]]. KVJURY_DRILLS=N repea
 """
 
 import glob
+import html
 import json
 import os
 import random
@@ -13,7 +14,7 @@ import sys
 import time
 import unittest
 
-from real_tools import PROGRAM, TOOLS, Folder, Require, Run
+from real_tools import PROGRAM, ROOT, TOOLS, Folder, Require, Run
 
 DRILLS = int(os.environ.get("KVJURY_DRILLS", "6"))
 
@@ -100,6 +101,81 @@ class FalseSuccesses(unittest.TestCase):
 
     def test_a_folder_removed_behind_the_tool(self):
         self.Convicted("planted-lost-file", "", "lost in the target")
+
+
+def _Field(number, value):
+    """One field of a protobuf message: bytes, or an integer."""
+    def Varint(rest):
+        out = b""
+        while rest > 127:
+            out += bytes([rest & 127 | 128])
+            rest >>= 7
+        return out + bytes([rest])
+    if isinstance(value, int):
+        return Varint(number << 3) + Varint(value)
+    return Varint(number << 3 | 2) + Varint(len(value)) + value
+
+
+class Hangs(unittest.TestCase):
+    """A tool that does not end: the verdict says which call waits for which."""
+
+    def Hung(self, *arguments, recipe, fault=""):
+        records, out, _ = Drive(self, *arguments, "--time-out", "36", ok=(1,))
+        record = records[(recipe, fault)]
+        self.assertEqual(record["outcome"], "DRILL_HANG", record["why"])
+        # The evidence alone says the same, and the page and the matrix say it to the end.
+        self.assertIn(record["digest"], Run(PROGRAM, "replay", os.path.join(out, record["folder"]), ok=(1,)).stdout)
+        with open(os.path.join(out, "report.html"), encoding="utf-8") as file:
+            self.assertIn(record["why"], html.unescape(file.read()))
+        with open(os.path.join(out, "matrix.md"), encoding="utf-8") as file:
+            self.assertIn(record["why"][-100:], file.read())
+        return record["why"]
+
+    def test_br_that_is_told_again_and_again_that_the_stores_are_busy(self):
+        fault = os.path.join(self.enterContext(Folder()), "busy.fault")
+        with open(fault, "w", encoding="utf-8") as file:
+            file.write('name: "busy" about: "no store ever has time for a backup" legal_because: "write stalls do that"\n'
+                       'during_backup { after_ms: 0 poke: "server-busy backup 1000000" }\n')
+        why = self.Hung("br-txn", "--faults", fault, recipe="br-txn", fault="busy")
+        for store in (1, 2, 3):
+            self.assertRegex(why, rf"backup on store {store}, asked \d\d+ times within 3\d s, the last time \d\.\d s ago: it is busy")
+        self.assertIn("At the target: nobody waits", why)
+
+    def test_br_whose_stores_wait_for_a_bucket(self):
+        folder = self.enterContext(Folder())
+        recipe, fault = os.path.join(folder, "quiet.recipe"), os.path.join(folder, "silent.fault")
+        with open(os.path.join(ROOT, "scenarios/drills/recipes/br-txn-s3.recipe"), encoding="utf-8") as file:
+            text = file.read().replace('name: "br-txn-s3"', 'name: "quiet" quiet: true')
+        with open(recipe, "w", encoding="utf-8") as file:
+            file.write(text)
+        delays = "".join(f'nudge {{ at: "external/s3/PutObject#{n}" delay_us: 300000000 }}\n' for n in range(3, 100))
+        with open(fault, "w", encoding="utf-8") as file:
+            file.write(f'name: "silent" about: "the bucket takes five minutes for an object" legal_because: "a full disk" only_s3: true\n'
+                       f'source {{\n{delays}}}\n')
+        why = self.Hung(recipe, "--faults", fault, recipe="quiet", fault="silent")
+        self.assertRegex(why, r"backup on store (\d) is not answered( after \d+ answers?)? for 3\d s: the store waits for its object storage, "
+                              r'for 3\d s now for the Put of "\1_[^"]*\.sst" in s3://backup/')
+
+    def test_juicefs_that_waits_for_a_lock_which_a_dead_client_has_left(self):
+        folder = self.enterContext(Folder())
+        lock = os.path.join(folder, "lock.jsonl")
+        key = b"other\xfdsetting"
+        start_ts = int(time.time() * 1000) - 1000 << 18
+        # KvPrewrite of one put, by whoever never comes again, in the first region of a fresh cluster as recorded ones name it.
+        request = (_Field(1, bytes.fromhex("08041204080110051a0408051001")) + _Field(2, _Field(2, key) + _Field(3, b"x")) + _Field(3, key) +
+                   _Field(4, start_ts) + _Field(5, 3_600_000) + _Field(8, 1))
+        with open(lock, "w", encoding="utf-8") as file:
+            file.write(json.dumps({"case": "lock", "method": "/tikvpb.Tikv/KvPrewrite", "req_hex": request.hex(), "resp_hex": ""}) + "\n")
+        recipe = os.path.join(folder, "locked.recipe")
+        restore = ("{kvjury} drift {pd2} " + lock + " --scratch-cluster && "
+                   "{juicefs} format tikv://{pd2}/other other --storage file --bucket {work}/objects --no-agent")
+        with open(recipe, "w", encoding="utf-8") as file:
+            file.write(f'name: "locked" about: "x" tool: "juicefs" quiet: true cut: GIVEN backup: "true" restore: {json.dumps(restore)}')
+        why = self.Hung(recipe, recipe="locked")
+        self.assertIn("At the source: nobody waits", why)
+        self.assertRegex(why, r"KvPrewrite of transaction \d+ on store \d, asked \d+ times within \d\d s, ")
+        self.assertIn(f'"other\\xfdsetting" is locked by transaction {start_ts}, its primary, whose time to live ends in 35', why)
+        self.assertRegex(why, r"whose client was last heard 3\d s ago \(KvPrewrite\)")
 
 
 class Dumps(unittest.TestCase):
