@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "fakes/base/bytes.h"
+#include "fakes/ports/waiting_calls.h"
 #include "fakes/sim/world.h"
 
 namespace kvjury::ports {
@@ -37,7 +38,7 @@ class CallScript {
   /// The start key, as a user writes it, of the region that a request addresses; empty if none.
   using RegionStart = std::function<Bytes(const google::protobuf::Message& request)>;
 
-  explicit CallScript(sim::World* world) : world_(world) {}
+  explicit CallScript(sim::World* world) : world_(world), waiting_(world) {}
   CallScript(const CallScript&) = delete;
   CallScript& operator=(const CallScript&) = delete;
 
@@ -77,6 +78,8 @@ class CallScript {
   /// Forgets what has not happened yet. The number of wishes.
   size_t Clear();
   [[nodiscard]] size_t open_wishes() const { return wishes_.size(); }
+  /// The account of who waits.
+  WaitingCalls& waiting() { return waiting_; }
   /// Calls that met a wish.
   [[nodiscard]] uint64_t met() const { return met_; }
 
@@ -92,6 +95,7 @@ class CallScript {
   std::map<std::pair<std::string, Bytes>, uint64_t> answers_;
   std::list<Wish> wishes_;
   uint64_t met_ = 0;
+  WaitingCalls waiting_;
 };
 
 }  // namespace kvjury::ports

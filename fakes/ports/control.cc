@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fakes/base/memcomparable.h"
+#include "fakes/ports/who_waits.h"
 
 namespace kvjury::ports {
 
@@ -11,6 +12,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kBusyBackoffMs = 100;
+// `state` tells of the answers of the last ten seconds: no client that comes again waits for longer in between.
+constexpr Micros kWaitingWindowUs = 10'000'000;
 
 Micros UsOf(const std::optional<uint64_t>& ms) { return static_cast<Micros>(ms.value_or(0)) * 1'000; }
 
@@ -157,6 +160,9 @@ std::string Control::State() const {
   state["faults"] = cluster_->world()->faults().fired_counts();
   state["delays"] = cluster_->world()->faults().fired_nudges().size();
   state["open_wishes"] = script_->open_wishes();
+  WhoWaitsQuery query;
+  query.since_us = cluster_->world()->scheduler().now_us() - kWaitingWindowUs;
+  state["waiting"] = WhoWaits(cluster_, script_->waiting(), query);
   return state.dump();
 }
 

@@ -67,9 +67,11 @@ sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, M
   const sim::Label label = options.label;
   const Micros begun_us = live_->world().scheduler().now_us();
   const sim::MessagePtr asked = script_->records() ? request : nullptr;
+  WaitingCalls::Call waiting = script_->waiting().Begin(address_, ShortName(path), label, request);
   sim::Channel* channel = live_->world().fabric().ChannelFrom("outside");
   sim::Task<Result<sim::MessagePtr>> call = channel->CallRaw(path.c_str(), address_, std::move(request), std::move(options));
   Result<sim::MessagePtr> answer = co_await std::move(call);
+  waiting.Answered(answer);
   if (live_->keeps()) {
     sim::Task<void> keeping = live_->Kept(about_cluster_);
     co_await std::move(keeping);
@@ -87,21 +89,24 @@ sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, 
   const sim::Label label = options.label;
   const Micros begun_us = live_->world().scheduler().now_us();
   const sim::MessagePtr asked = script_->records() ? request : nullptr;
+  WaitingCalls::Call waiting = script_->waiting().Begin(address_, ShortName(path), label, request);
   sim::Channel* channel = live_->world().fabric().ChannelFrom("outside");
   sim::Task<Result<std::unique_ptr<sim::StreamReader>>> opening =
       channel->OpenRaw(path.c_str(), address_, std::move(request), std::move(options));
   Result<std::unique_ptr<sim::StreamReader>> opened = co_await std::move(opening);
   Status end = opened.status();
   if (end.ok()) {
-    sim::Task<Status> forwarding = Forward(path, opened->get(), exchange);
+    sim::Task<Status> forwarding = Forward(path, opened->get(), exchange, &waiting);
     end = co_await std::move(forwarding);
   }
+  waiting.Ended(end);
   Count(path, begun, end.ok());
   script_->Record(label, begun_us, asked.get(), end, nullptr);
   exchange->End(ToGrpc(end));
 }
 
-sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamReader* reader, const Exchange::Ptr& exchange) {
+sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamReader* reader, const Exchange::Ptr& exchange,
+                                        WaitingCalls::Call* waiting) {
   sim::Scheduler* scheduler = &live_->world().scheduler();
   std::vector<std::shared_ptr<sim::OneShot<bool>>> held;
   while (!exchange->ended()) {
@@ -113,6 +118,7 @@ sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamRead
     if (*message == nullptr) {
       break;
     }
+    waiting->Message(**message);
     if (live_->keeps()) {
       sim::Task<void> keeping = live_->Kept(about_cluster_);
       co_await std::move(keeping);
@@ -135,6 +141,7 @@ sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamRead
       }
     };
     if (fate.delay_us > 0) {
+      waiting->HeldBack(site.label, fate.delay_us);
       scheduler->After(fate.delay_us, site.label.hash(), std::move(send));
       held.push_back(std::move(written));
       continue;

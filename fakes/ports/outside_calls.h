@@ -39,7 +39,7 @@ class OutsideCalls {
  private:
   sim::Task<void> Unary(std::string path, sim::MessagePtr request, Micros timeout_us, Done done);
   sim::Task<void> Stream(std::string path, sim::MessagePtr request, Micros timeout_us, Exchange::Ptr exchange);
-  sim::Task<Status> Forward(const std::string& path, sim::StreamReader* reader, const Exchange::Ptr& exchange);
+  sim::Task<Status> Forward(const std::string& path, sim::StreamReader* reader, const Exchange::Ptr& exchange, WaitingCalls::Call* waiting);
   void Count(const std::string& path, std::chrono::steady_clock::time_point begun, bool ok);
 
   LiveWorld* live_;

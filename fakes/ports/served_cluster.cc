@@ -106,14 +106,14 @@ class ServedCluster::Impl {
   explicit Impl(ServeOptions options)
       : options_(std::move(options)),
         world_(options_.faults, NoLatency()),
-        storages_(objects::Storages::LocalFolders()),
+        storages_([this, open = objects::Storages::LocalFolders()](const std::string& path) { return Watched(open(path)); }),
         script_(&world_),
         live_(&world_),
         ready_(ready_promise_.get_future().share()) {
     storages_.ServeS3([this](const ::backup::S3& target) {
       S3ClientOptions client;
       client.stopping = [this]() { return live_.stopping(); };
-      return S3ObjectStore::Open(target, std::move(client));
+      return Watched(S3ObjectStore::Open(target, std::move(client)));
     });
   }
   Impl(const Impl&) = delete;
@@ -162,6 +162,7 @@ class ServedCluster::Impl {
   LiveWorld& live() { return live_; }
   sim::World& world() { return world_; }
   tikv::Cluster& cluster() { return *cluster_; }
+  CallScript& script() { return script_; }
 
  private:
   Status StartAll() {
@@ -201,6 +202,10 @@ class ServedCluster::Impl {
     }
     cluster_->WatchStores([this](StoreId id, bool alive) { FollowStore(id, alive); });
     return ListenForCommands();
+  }
+
+  Result<std::unique_ptr<objects::ObjectStore>> Watched(Result<std::unique_ptr<objects::ObjectStore>> store) {
+    return store.ok() ? script_.waiting().storage().Watched(*std::move(store)) : std::move(store);
   }
 
   Status ListenForCommands() {
@@ -442,6 +447,9 @@ const std::vector<std::string>& ServedCluster::pd_addresses() const { return imp
 const std::vector<ServedStore>& ServedCluster::stores() const { return impl_->stores_; }
 const CallLog& ServedCluster::calls() const { return impl_->calls_; }
 std::vector<std::string> ServedCluster::never_fired() { return impl_->world().faults().never_fired(); }
+std::vector<std::string> ServedCluster::WhoWaits(const WhoWaitsQuery& query) {
+  return ports::WhoWaits(&impl_->cluster(), impl_->script().waiting(), query);
+}
 LiveWorld& ServedCluster::live() { return impl_->live(); }
 tikv::Cluster& ServedCluster::cluster() { return impl_->cluster(); }
 void ServedCluster::Stop() { impl_->Stop(); }

@@ -22,6 +22,7 @@
 #include "fakes/ports/call_script.h"
 #include "fakes/ports/live_world.h"
 #include "fakes/ports/tls.h"
+#include "fakes/ports/who_waits.h"
 #include "fakes/tikv/cluster.h"
 #include "proto/kvjury/case.pb.h"
 
@@ -93,6 +94,8 @@ class ServedCluster {
   [[nodiscard]] const CallLog& calls() const;
   /// Labels of the case's explicit entries that never came up. Only on the world's thread, or after Stop.
   [[nodiscard]] std::vector<std::string> never_fired();
+  /// Which call from outside waits for what (who_waits.h). Only on the world's thread.
+  [[nodiscard]] std::vector<std::string> WhoWaits(const WhoWaitsQuery& query);
   LiveWorld& live();
   /// Only on the world's thread, or after Stop.
   tikv::Cluster& cluster();

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <thread>
 
+#include "harness/juicefs/keys.h"
 #include "harness/tools/drill_site.h"
 
 namespace kvjury::tools {
@@ -102,6 +103,30 @@ std::string MostAsked(const CallCounts& before, const CallCounts& after) {
   return words.empty() ? "nobody was asked anything" : words;
 }
 
+/// A key as it stands in the cluster, and what it is in the volume.
+std::string KeyWords(const std::string& volume_name, std::string_view key) {
+  std::string words = "\"" + Printable(key) + "\"";
+  const std::string prefix = volume_name + '\xfd';
+  if (key.substr(0, prefix.size()) == prefix) {
+    if (const Result<juicefs::Key> parsed = juicefs::ParseKey(key.substr(prefix.size())); parsed.ok()) {
+      words += fmt::format(" ({}: {})", volume_name, juicefs::DescribeKey(*parsed));
+    }
+  }
+  return words;
+}
+
+/// Which call waits for which, by what happened since nothing was written any more.
+std::string WhoWaits(ports::ServedCluster* cluster, const std::string& volume_name, milliseconds quiet) {
+  std::vector<std::string> sentences;
+  cluster->live().Run([&]() {
+    ports::WhoWaitsQuery query;
+    query.since_us = cluster->cluster().world()->scheduler().now_us() - std::chrono::microseconds(quiet).count();
+    query.key_words = [&volume_name](std::string_view key) { return KeyWords(volume_name, key); };
+    sentences = cluster->WhoWaits(query);
+  });
+  return sentences.empty() ? "nobody waits" : fmt::format("{}", fmt::join(sentences, "; "));
+}
+
 }  // namespace
 
 // What the tool has come to: grows while it gets on.
@@ -167,6 +192,17 @@ std::map<std::string, uint64_t> DrillSite::FaultsFired() {
   return fired;
 }
 
+std::string DrillSite::Stuck(const std::string& phase, const Progress& progress) {
+  const milliseconds quiet(MsSince(progress.changed));
+  std::string words = fmt::format("{} wrote nothing for {} s. At the source: {}; asked most since then: {}.", phase, quiet.count() / 1000,
+                                  WhoWaits(source_.get(), options_.volume_name, quiet), MostAsked(progress.source, source_->calls().counts()));
+  if (&target() != source_.get()) {
+    words += fmt::format(" At the target: {}; asked most since then: {}.", WhoWaits(target_.get(), options_.volume_name, quiet),
+                         MostAsked(progress.target, target_->calls().counts()));
+  }
+  return words;
+}
+
 record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::string& line, int number, Progress* progress) {
   record::DrillCommand done;
   done.set_phase(phase);
@@ -202,8 +238,7 @@ record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::
   }
   done.set_timed_out(!process->Poll().has_value());
   if (done.timed_out() && Clock::now() - progress->changed > kStuckAfter) {
-    stuck_ = fmt::format("{} wrote nothing for {} s; of the source {}; of the target {}", phase, MsSince(progress->changed) / 1000,
-                         MostAsked(progress->source, source_->calls().counts()), MostAsked(progress->target, target().calls().counts()));
+    stuck_ = Stuck(phase, *progress);
   }
   process->Kill();
   done.set_exit_code(process->Poll().value_or(128 + SIGKILL));

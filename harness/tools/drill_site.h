@@ -121,13 +121,15 @@ class DrillSite {
   /// All calls that "source" or "target" answered so far, a line each: begun and ended in virtual microseconds, status, bytes and digest of
   /// the request and of the answer, label. What was said is not kept.
   std::string CallsOf(const std::string& cluster);
-  /// Why a phase that was ended by its limit counts as a hang: who was asked what meanwhile. Empty: it was still getting on.
+  /// Why a phase that was ended by its limit counts as a hang: which call waits for which, and who was asked what
+  /// meanwhile. Empty: it was still getting on.
   [[nodiscard]] const std::string& stuck() const { return stuck_; }
 
  private:
   struct Progress;
   Status StartCluster(const std::string& name, ports::ServeOptions options, std::unique_ptr<ports::ServedCluster>* cluster);
   record::DrillCommand RunCommand(const std::string& phase, const std::string& line, int number, Progress* progress);
+  std::string Stuck(const std::string& phase, const Progress& progress);
   Status FireEvents(const std::string& phase, int64_t elapsed_ms, size_t* next);
   [[nodiscard]] std::string PathOf(const std::string& tool) const;
   [[nodiscard]] std::map<std::string, std::string> Environment() const;
