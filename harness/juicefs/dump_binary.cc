@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <array>
 
 #include "fakes/base/compress_stream.h"
 #include "harness/juicefs/dump_segments.h"
@@ -89,24 +89,25 @@ class BinaryDumpLoader {
     }
     const auto size = static_cast<int>(length);
     ::juicefs::Format format;
-    ::juicefs::Batch batch;
-    type_ = SegmentKindName(static_cast<SegmentKind>(type));
-    const bool is_format = type == static_cast<uint32_t>(SegmentKind::kFormat);
-    if (length > INT32_MAX || !(is_format ? format.ParseFromArray(body.data(), size) : batch.ParseFromArray(body.data(), size))) {
-      return Wrong(fmt::format("the segment ({}) does not parse", type_));
+    kind_ = static_cast<SegmentKind>(type);
+    const bool is_format = kind_ == SegmentKind::kFormat;
+    if (length > INT32_MAX || !(is_format ? format.ParseFromArray(body.data(), size) : batch_.ParseFromArray(body.data(), size))) {
+      return Wrong(fmt::format("the segment ({}) does not parse", SegmentKindName(kind_)));
     }
     if (is_format) {
       RETURN_IF_ERROR(Add(SettingKey(), format.setting()));
     } else {
-      RETURN_IF_ERROR(AddBatch(batch));
+      RETURN_IF_ERROR(AddBatch(batch_));
     }
     at_ += kSegmentHeadBytes + length;
     return Status::Ok();
   }
 
+  uint64_t& Count() { return counts_[static_cast<size_t>(kind_) - 1]; }
+
   // One message of the dump with one record.
   Status Add(const Key& key, Bytes value) {
-    ++counts_[type_];
+    ++Count();
     return Put(key, std::move(value));
   }
   Status Put(const Key& key, Bytes value) {
@@ -126,7 +127,7 @@ class BinaryDumpLoader {
       RETURN_IF_ERROR(Add(CounterKey(counter.key()), EncodeValue(CounterKey(counter.key()), counter.value())));
     }
     for (const auto& of_session : batch.sustained()) {
-      ++counts_[type_];
+      ++Count();
       for (const uint64_t inode : of_session.inode()) {
         RETURN_IF_ERROR(Put(SustainedKey(of_session.session(), Inode(inode)), Bytes(1, '\1')));
       }
@@ -155,7 +156,7 @@ class BinaryDumpLoader {
     for (const auto& quota : batch.group_quota()) {
       RETURN_IF_ERROR(AddQuota(GroupQuotaKey(quota.key()), quota));
     }
-    counts_[type_] += static_cast<uint64_t>(batch.change_log_size());
+    Count() += static_cast<uint64_t>(batch.change_log_size());
     return Status::Ok();
   }
 
@@ -205,8 +206,8 @@ class BinaryDumpLoader {
       const char* name = SegmentKindName(static_cast<SegmentKind>(number));
       const auto told = footer.segments().find(name);
       const uint64_t expected = told == footer.segments().end() ? 0 : told->second.count();
-      if (expected != counts_[name]) {
-        return Wrong(fmt::format("the footer tells of {} records of the kind {}, there are {}", expected, name, counts_[name]));
+      if (expected != counts_[number - 1]) {
+        return Wrong(fmt::format("the footer tells of {} records of the kind {}, there are {}", expected, name, counts_[number - 1]));
       }
     }
     return Status::Ok();
@@ -218,8 +219,9 @@ class BinaryDumpLoader {
   uint64_t bytes_max_;
   uint64_t taken_ = 0;
   uint64_t at_ = 0;  // of the segment that is being read
-  std::string type_;
-  std::map<std::string, uint64_t> counts_;
+  SegmentKind kind_ = SegmentKind::kFormat;
+  std::array<uint64_t, kSegmentKindCount> counts_{};
+  ::juicefs::Batch batch_;  // of this segment; what it holds of memory serves the next one
   uint32_t acl_id_max_ = 0;
   LoadReport report_;
 };

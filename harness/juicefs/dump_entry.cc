@@ -40,10 +40,44 @@ Result<std::optional<AclRule>> RuleOf(const KeyValues& records, uint32_t id, Dum
   return std::optional<AclRule>(std::move(rule));
 }
 
-Result<Attr> AttrOf(const KeyValues& records, Inode inode, uint8_t dentry_type, DumpForm form, DumpReport* report) {
-  const Bytes* value = Find(records, AttrKey(inode));
-  if (value != nullptr) {
-    Result<Attr> attr = DecodeAttr(*value);
+/// The records of one inode, found in one pass over its keys, which stand in the order C D I P S X.
+struct InodeRecords {
+  const Bytes* attr = nullptr;
+  const Bytes* target = nullptr;
+  std::vector<std::pair<const Bytes*, const Bytes*>> chunks;  // key and value
+  std::vector<std::pair<const Bytes*, const Bytes*>> xattrs;
+};
+
+InodeRecords RecordsOf(const KeyValues& records, Inode inode, bool is_directory) {
+  const Bytes attr_key = EncodeKey(AttrKey(inode));
+  const size_t kind_at = attr_key.size() - 1;
+  const std::string_view prefix = std::string_view(attr_key).substr(0, kind_at);
+  InodeRecords found;
+  // Directories have names before their attributes, perhaps a million, and no chunks.
+  auto pair = is_directory ? records.lower_bound(attr_key) : records.lower_bound(Bytes(prefix));
+  while (pair != records.end() && pair->first.size() > kind_at && pair->first.compare(0, kind_at, prefix) == 0) {
+    const auto& [key, value] = *pair;
+    if (key[kind_at] == 'D') {
+      pair = records.lower_bound(attr_key);
+      continue;
+    }
+    if (key[kind_at] == 'C') {
+      found.chunks.emplace_back(&key, &value);
+    } else if (key == attr_key) {
+      found.attr = &value;
+    } else if (key[kind_at] == 'S') {
+      found.target = &value;
+    } else if (key[kind_at] == 'X') {
+      found.xattrs.emplace_back(&key, &value);
+    }
+    ++pair;
+  }
+  return found;
+}
+
+Result<Attr> AttrOf(const InodeRecords& found, Inode inode, uint8_t dentry_type, DumpForm form, DumpReport* report) {
+  if (found.attr != nullptr) {
+    Result<Attr> attr = DecodeAttr(*found.attr);
     if (!attr.ok()) {
       return attr.error().WithContext(DescribeKey(AttrKey(inode)));
     }
@@ -63,19 +97,19 @@ Result<Attr> AttrOf(const KeyValues& records, Inode inode, uint8_t dentry_type, 
   return attr;
 }
 
-void AddChunks(const KeyValues& records, DumpForm form, DumpEntry* entry, DumpReport* report) {
-  Scan(records, InodeKeyPrefix(entry->inode, KeyKind::kChunk), [&](const Bytes& key_bytes, const Bytes& value) {
-    const Result<Key> key = ParseKey(key_bytes);
+void AddChunks(const InodeRecords& found, DumpForm form, DumpEntry* entry, DumpReport* report) {
+  for (const auto& [key_bytes, value] : found.chunks) {
+    const Result<Key> key = ParseKey(*key_bytes);
     if (!key.ok() || (form == DumpForm::kWalk && key->number * kChunkBytes >= entry->attr.length)) {
-      return;
+      continue;
     }
-    Result<std::vector<SliceRecord>> slices = DecodeChunk(value);
+    Result<std::vector<SliceRecord>> slices = DecodeChunk(*value);
     if (!slices.ok()) {
       report->AddProblem(fmt::format("{}: {}", DescribeKey(*key), slices.error().message()));
       slices = std::vector<SliceRecord>();
     }
     entry->chunks.emplace_back(static_cast<uint32_t>(key->number), *std::move(slices));
-  });
+  }
 }
 
 void AddHeadLists(const KeyValues& records, DumpHead* head) {
@@ -135,21 +169,22 @@ Bytes InodeKeyPrefix(Inode inode, KeyKind kind) {
 }
 
 Result<DumpEntry> DumpEntryOf(const KeyValues& records, Inode inode, uint8_t dentry_type, DumpForm form, DumpReport* report) {
+  const bool fast = form == DumpForm::kFast;
+  const InodeRecords found = RecordsOf(records, inode, dentry_type == kTypeDirectory && !fast);
   DumpEntry entry;
   entry.inode = inode;
-  ASSIGN_OR_RETURN(entry.attr, AttrOf(records, inode, dentry_type, form, report));
-  const Bytes xattrs = InodeKeyPrefix(inode, KeyKind::kXattr);
-  Scan(records, xattrs, [&](const Bytes& key, const Bytes& value) { entry.xattrs.emplace_back(key.substr(xattrs.size()), value); });
+  ASSIGN_OR_RETURN(entry.attr, AttrOf(found, inode, dentry_type, form, report));
+  for (const auto& [key, value] : found.xattrs) {
+    entry.xattrs.emplace_back(key->substr(EncodeKey(AttrKey(inode)).size()), *value);
+  }
   ASSIGN_OR_RETURN(entry.access_acl, RuleOf(records, entry.attr.access_acl, form));
   ASSIGN_OR_RETURN(entry.default_acl, RuleOf(records, entry.attr.default_acl, form));
-  const bool fast = form == DumpForm::kFast;
   if (fast || entry.attr.type == kTypeFile) {
-    AddChunks(records, form, &entry, report);
+    AddChunks(found, form, &entry, report);
   }
   if (fast || entry.attr.type == kTypeSymlink) {
-    const Bytes* target = Find(records, SymlinkKey(inode));
-    entry.target = target == nullptr ? Bytes() : *target;
-    if (target == nullptr && entry.attr.type == kTypeSymlink) {
+    entry.target = found.target == nullptr ? Bytes() : *found.target;
+    if (found.target == nullptr && entry.attr.type == kTypeSymlink) {
       report->AddProblem(fmt::format("{} is not there", DescribeKey(SymlinkKey(inode))));
     }
   }
