@@ -7,7 +7,9 @@ namespace kvjury {
 
 Result<size_t> MemorySource::Read(char* out, size_t capacity) {
   const size_t count = std::min(capacity, rest_.size());
-  std::memcpy(out, rest_.data(), count);
+  if (count > 0) {
+    std::memcpy(out, rest_.data(), count);
+  }
   rest_.remove_prefix(count);
   return count;
 }

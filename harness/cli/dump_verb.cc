@@ -3,11 +3,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include "fakes/base/compress_stream.h"
 #include "harness/cli/open_source.h"
+#include "harness/cli/output_file.h"
 #include "harness/cli/verb.h"
 #include "harness/juicefs/write_dump.h"
-#include "reports/whole_file.h"
 
 namespace kvjury::cli {
 namespace {
@@ -29,7 +28,8 @@ class DumpVerb : public Verb {
   ExitCode Run(Terminal* terminal) override {
     const Result<juicefs::DumpReport> report = Dump(terminal);
     if (!report.ok()) {
-      return Fail(terminal, report.error());
+      const ExitCode code = Fail(terminal, report.error());
+      return signal_.value_or(code);
     }
     for (const std::string& problem : report->problems) {
       Warn(terminal, problem);
@@ -68,11 +68,13 @@ class DumpVerb : public Verb {
     if (!subdir_.empty()) {
       ASSIGN_OR_RETURN(options_.root, juicefs::FindDirectory(records, subdir_));
     }
-    ASSIGN_OR_RETURN(reports::WholeFile file, reports::WholeFile::Open(file_));
-    const std::unique_ptr<ByteSink> sink = MakeCompressor(CompressionOfName(file_), &file);
-    ASSIGN_OR_RETURN(juicefs::DumpReport report, binary_ ? juicefs::WriteDumpBinary(records, options_, sink.get())
-                                                         : juicefs::WriteDumpJson(records, options_, sink.get()));
-    RETURN_IF_ERROR(sink->Finish());
+    ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> file, OutputFile::Open(file_));
+    Result<juicefs::DumpReport> report = binary_ ? juicefs::WriteDumpBinary(records, options_, file.get())
+                                                 : juicefs::WriteDumpJson(records, options_, file.get());
+    signal_ = file->signal();
+    if (report.ok()) {
+      RETURN_IF_ERROR(file->Finish());
+    }
     return report;
   }
 
@@ -82,6 +84,7 @@ class DumpVerb : public Verb {
   bool binary_ = false;
   bool fast_ = false;
   juicefs::DumpOptions options_;
+  std::optional<ExitCode> signal_;
 };
 
 }  // namespace

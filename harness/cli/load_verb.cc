@@ -7,10 +7,10 @@
 #include "fakes/base/compress_stream.h"
 #include "fakes/base/file_source.h"
 #include "harness/backup/address.h"
+#include "harness/cli/output_file.h"
 #include "harness/cli/verb.h"
 #include "harness/juicefs/dump_binary.h"
 #include "harness/juicefs/load_json.h"
-#include "reports/whole_file.h"
 
 namespace kvjury::cli {
 namespace {
@@ -33,7 +33,8 @@ class LoadVerb : public Verb {
       report = written.ok() ? std::move(report) : Result<juicefs::LoadReport>(written);
     }
     if (!report.ok()) {
-      return Fail(terminal, report.error());
+      const ExitCode code = Fail(terminal, report.error());
+      return signal_.value_or(code);
     }
     const auto empty = std::count_if(pairs.begin(), pairs.end(), [](const auto& pair) { return pair.second.empty(); });
     if (empty > 0) {
@@ -60,19 +61,21 @@ class LoadVerb : public Verb {
     return json ? juicefs::LoadDumpJson(address.path, source->get(), &target) : juicefs::LoadDumpBinary(address.path, source->get(), &target);
   }
 
-  Status Write(const juicefs::KeyValues& pairs) const {
+  Status Write(const juicefs::KeyValues& pairs) {
     const Bytes prefix = volume_.empty() ? Bytes() : juicefs::VolumePrefix(volume_);
-    ASSIGN_OR_RETURN(reports::WholeFile file, reports::WholeFile::Open(file_));
-    const std::unique_ptr<ByteSink> sink = MakeCompressor(CompressionOfName(file_), &file);
+    ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> file, OutputFile::Open(file_));
     for (const auto& [key, value] : pairs) {
-      RETURN_IF_ERROR(sink->Write(ToHex(prefix) + ToHex(key) + " " + ToHex(value) + "\n"));
+      const Status written = file->Write(ToHex(prefix) + ToHex(key) + " " + ToHex(value) + "\n");
+      signal_ = file->signal();
+      RETURN_IF_ERROR(written);
     }
-    return sink->Finish();
+    return file->Finish();
   }
 
   std::string address_;
   std::string file_;
   std::string volume_;
+  std::optional<ExitCode> signal_;
 };
 
 }  // namespace

@@ -5,11 +5,14 @@ import gzip
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
-from program_test import Backup, Lines, ProgramTest, Run, Volume
+from program_test import Backup, Lines, PROGRAM, ProgramTest, Run, Volume
 
 
 class Dumps(ProgramTest):
@@ -57,6 +60,19 @@ class Dumps(ProgramTest):
         for scheme, dump, loaded in (("dump", "dump.json.gz", "loaded-json.tsv.gz"), ("dump-bin", "dump.bin.gz", "loaded-bin.tsv.gz")):
             self.Written("load", f"{scheme}://" + Volume("odd", dump), self.Into("keys"))
             self.assertEqual(self.Plain(self.Into("keys")).split(), self.Plain(Volume("odd", loaded)).split())
+
+    def test_a_signal_leaves_no_file_and_its_exit_code(self):
+        part = self.Into("m.json.part")  # a pipe, so that the program is in the middle of writing when the signal comes
+        os.mkfifo(part)
+        process = subprocess.Popen([PROGRAM, "dump", "kv://" + Volume("busy", "kv.tsv.gz"), self.Into("m.json")], stderr=subprocess.PIPE, text=True)
+        with open(part, "rb") as pipe:
+            self.assertEqual(len(pipe.read(1000)), 1000)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+            self.assertLess(len(pipe.read()), 1_000_000)
+        self.assertIn("a signal came", process.communicate(timeout=60)[1])
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(os.listdir(self.folder), [])
 
     def test_what_fails_leaves_no_file_and_the_old_one(self):
         keys = "kv://" + Volume("rich", "kv.tsv.gz")
