@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "reports/whole_file.h"
+
 namespace kvjury::reports {
 namespace {
 
@@ -35,26 +37,9 @@ int WriteAll(int descriptor, std::string_view bytes) {
 }  // namespace
 
 Status WriteFileWhole(const std::string& path, std::string_view bytes) {
-  const std::string part = path + ".part";
-  const int descriptor = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor < 0) {
-    return CannotWrite(path, errno);
-  }
-  int error = WriteAll(descriptor, bytes);
-  if (error == 0 && fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS) {
-    error = errno;
-  }
-  if (close(descriptor) != 0 && error == 0) {
-    error = errno;
-  }
-  if (error == 0 && std::rename(part.c_str(), path.c_str()) != 0) {
-    error = errno;
-  }
-  if (error != 0) {
-    unlink(part.c_str());
-    return CannotWrite(path, error);
-  }
-  return Status::Ok();
+  ASSIGN_OR_RETURN(WholeFile file, WholeFile::Open(path));
+  RETURN_IF_ERROR(file.Write(bytes));
+  return file.Finish();
 }
 
 Status PrepareFolder(const std::string& path, const std::vector<std::string>& names_to_remove) {

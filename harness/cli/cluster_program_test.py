@@ -2,6 +2,7 @@
 Usage: cluster_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -182,11 +183,17 @@ class ServeAt(ServedTest):
         self.assertEqual(self.Good("view", "--keys", f"tikv://{frozen.pd}/{name}"), self.Good("view", "--keys", address))
         self.assertIn("SAME: ", Run("diff", self.KEYS, f"tikv://{frozen.pd}/{name}")[2])
 
+    def test_a_dump_in_json_is_loaded(self):
+        frozen = self.Frozen("--at", "now", "--volume", "dump://" + Volume("odd", "dump.json.gz"))
+        with gzip.open(Volume("odd", "loaded-json.tsv.gz"), "rt") as file:
+            loaded = [line.split() for line in file]
+        self.assertEqual([line.split() for line in self.Good("view", "--keys", f"tikv://{frozen.pd}#oddvol").splitlines()], loaded)
+
     def test_what_it_refuses(self):
         serve = ("serve", "--pd-port", "0", "--at")
         self.Refused(2, ["--volume or --data"], *serve, "now")
         self.Refused(2, ["--volume or --data"], *serve, "now", "--volume", self.KEYS, "--data", "/tmp/nosuch")
-        self.Refused(2, ["juicefs load"], *serve, "now", "--volume", "dump://" + Volume("rich", "dump.json.gz"))
+        self.Refused(2, ["no keys"], *serve, "now", "--volume", "view://" + Volume("rich", "mount.jsonl.gz"))
         self.Refused(2, ["yesterday", "2026-11-26T20:00:00Z"], *serve, "yesterday", "--volume", self.KEYS)
         self.Refused(2, ["yesterday"], *serve, "yesterday", "--data", "/tmp/nosuch")
 

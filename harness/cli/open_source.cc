@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "fakes/ports/s3_client.h"
+#include "harness/backup/loaded_dump.h"
 #include "harness/cli/progress.h"
 
 namespace kvjury::cli {
@@ -69,7 +70,7 @@ Result<backup::OpenedSource> OpenSource(const std::string& text, const OpenOptio
     case backup::Scheme::kBrS3:
       return OpenS3(address);
     default:
-      return backup::OpenAddress(address);
+      return options.records ? backup::OpenRecords(address) : backup::OpenAddress(address);
   }
 }
 

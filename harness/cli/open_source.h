@@ -17,6 +17,8 @@ inline constexpr char kAddressHelp[] =
     "tikv://PD/VOLUME[@TS]; mount:///mnt; view:///v.jsonl[.gz]";
 
 struct OpenOptions {
+  /// Of a JSON dump, the records that juicefs load makes of it instead of a view.
+  bool records = false;
   /// How a mount is read.
   tools::WalkOptions walk;
   /// Where progress is shown; null: nowhere.

@@ -140,7 +140,7 @@ class Serve(ServedTest):
         self.Refused(2, ["no address to listen on"], "serve", "--pd-port", "0", "--listen", "nowhere.invalid")
         self.Refused(2, ["bad.case:2:", "no field named"], "serve", "--pd-port", "0", "--faults", self.Bad("name: 'x'\nfalt { }\n"))
         self.Refused(6, ["nosuch.case"], "serve", "--pd-port", "0", "--faults", "/tmp/nosuch.case")
-        self.Refused(2, ["dump://"], "serve", "--pd-port", "0", "--volume", "dump://" + Volume("rich", "dump.json.gz"))
+        self.Refused(2, ["view://"], "serve", "--pd-port", "0", "--volume", "view://" + Volume("rich", "mount.jsonl.gz"))
 
 
 if __name__ == "__main__":

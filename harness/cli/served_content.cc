@@ -83,12 +83,12 @@ Result<ServedContent> ReadContent(const std::string& text, const std::string& at
   if (address.scheme == backup::Scheme::kTikv) {
     return ReadRunning(address, at);
   }
-  if (address.scheme != backup::Scheme::kKv && address.scheme != backup::Scheme::kDumpBinary &&
+  if (address.scheme != backup::Scheme::kKv && address.scheme != backup::Scheme::kDump && address.scheme != backup::Scheme::kDumpBinary &&
       address.scheme != backup::Scheme::kBr && address.scheme != backup::Scheme::kBrS3) {
-    return Status::Unsupported(text + " holds no keys and values, which serve needs: give it kv://, dump-bin://, br://, br+s3:// or tikv://, or "
-                               "start it empty and put a dump into it with juicefs load");
+    return Status::Unsupported(text + " holds no keys and values, which serve needs: give it kv://, dump://, dump-bin://, br://, "
+                               "br+s3:// or tikv://");
   }
-  ASSIGN_OR_RETURN(backup::OpenedSource source, OpenSource(text));
+  ASSIGN_OR_RETURN(backup::OpenedSource source, OpenSource(text, {.records = true}));
   ServedContent content;
   ASSIGN_OR_RETURN(content.at, source.backup.has_value() ? TimeOfBackup(source, at) : TimeOfPairs(at));
   content.versions = VersionsOf(source);

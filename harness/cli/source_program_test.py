@@ -1,14 +1,92 @@
 """`kvjury diff` and `view --summary` as a user runs them, on the recorded volumes and backups. Usage: source_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
 """
 
+import gzip
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
-from program_test import Backup, Lines, ProgramTest, Run, Volume
+from program_test import Backup, Lines, PROGRAM, ProgramTest, Run, Volume
+
+
+class Dumps(ProgramTest):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def Into(self, name):
+        return os.path.join(self.folder, name)
+
+    def Written(self, *arguments):
+        code, out, err = Run(*arguments)
+        self.assertEqual((code, out), (0, ""), err)
+        self.assertRegex(err, r"kvjury (dump|load): \d+ entries, .* into ")
+
+    @staticmethod
+    def Plain(path):
+        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+            return file.read()
+
+    def test_every_form_of_a_dump_is_the_real_one(self):
+        forms = {"dump.json.gz": [], "dump-fast.json.gz": ["--fast"], "dump-skip-trash.json.gz": ["--skip-trash", "--keep-secret-key"],
+                 "dump-subdir.json.gz": ["--subdir", "data"]}
+        for recorded, options in forms.items():
+            for name in ("dump.json", "dump.json.gz"):
+                code, out, err = Run("dump", "kv://" + Volume("odd", "kv.tsv.gz"), self.Into(name), *options)
+                self.assertEqual((code, out), (0, ""), err)
+                self.assertRegex(err, r"kvjury dump: \d+ entries, 1 problems, into ")
+                self.assertIn("warning: I(330) is not there", err)
+                self.assertEqual(self.Plain(self.Into(name)), self.Plain(Volume("odd", recorded)))
+
+    def test_what_is_dumped_and_loaded_is_the_same_volume(self):
+        address = "kv://" + Volume("busy", "kv.tsv.gz")
+        for scheme, name, options in (("dump", "m.json.zst", []), ("dump-bin", "m.bin.gz", ["--binary"])):
+            self.Written("dump", address, self.Into(name), *options)
+            self.Written("load", f"{scheme}://{self.Into(name)}", self.Into("keys.gz"), "--volume", "restored")
+            code, _, err = Run("diff", address, f"kv://{self.Into('keys.gz')}#restored")
+            self.assertEqual(code, 0, err)
+            self.assertIn("SAME: 4510 entries", err)
+        # A dump can be dumped in the other form.
+        self.Written("dump", f"dump://{self.Into('m.json.zst')}", self.Into("again.bin"), "--binary")
+        self.assertEqual(Run("diff", address, "dump-bin://" + self.Into("again.bin"))[0], 0)
+
+    def test_what_the_real_load_put_is_what_load_writes(self):
+        for scheme, dump, loaded in (("dump", "dump.json.gz", "loaded-json.tsv.gz"), ("dump-bin", "dump.bin.gz", "loaded-bin.tsv.gz")):
+            self.Written("load", f"{scheme}://" + Volume("odd", dump), self.Into("keys"))
+            self.assertEqual(self.Plain(self.Into("keys")).split(), self.Plain(Volume("odd", loaded)).split())
+
+    def test_a_signal_leaves_no_file_and_its_exit_code(self):
+        part = self.Into("m.json.part")  # a pipe, so that the program is in the middle of writing when the signal comes
+        os.mkfifo(part)
+        process = subprocess.Popen([PROGRAM, "dump", "kv://" + Volume("busy", "kv.tsv.gz"), self.Into("m.json")], stderr=subprocess.PIPE, text=True)
+        with open(part, "rb") as pipe:
+            self.assertEqual(len(pipe.read(1000)), 1000)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+            self.assertLess(len(pipe.read()), 1_000_000)
+        self.assertIn("a signal came", process.communicate(timeout=60)[1])
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_what_fails_leaves_no_file_and_the_old_one(self):
+        keys = "kv://" + Volume("rich", "kv.tsv.gz")
+        with open(self.Into("old.json"), "w", encoding="utf-8") as file:
+            file.write("old")
+        self.Refused(6, ["nosuch"], "dump", keys, self.Into("old.json"), "--subdir", "nosuch")
+        self.Refused(6, ["old.json"], "load", "dump://" + self.Into("old.json"), self.Into("keys"))
+        self.Refused(6, ["/nosuch/x"], "dump", keys, "/nosuch/x")
+        self.Refused(2, ["no keys"], "dump", "view://" + Volume("rich", "mount.jsonl.gz"), self.Into("x"))
+        self.Refused(2, ["2 volumes", "#"], "dump", "br://" + Backup("quiet"), self.Into("x"))
+        self.Refused(2, ["--fast"], "dump", keys, self.Into("x"), "--binary", "--fast")
+        self.Refused(2, ["dump://FILE"], "load", keys, self.Into("x"))
+        self.assertEqual(os.listdir(self.folder), ["old.json"])
+        self.assertEqual(self.Plain(self.Into("old.json")), b"old")
 
 
 class Diff(ProgramTest):

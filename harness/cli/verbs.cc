@@ -14,6 +14,8 @@ std::vector<std::unique_ptr<Verb>> MakeVerbs() {
   verbs.push_back(MakePokeVerb());
   verbs.push_back(MakeViewVerb());
   verbs.push_back(MakeDiffVerb());
+  verbs.push_back(MakeDumpVerb());
+  verbs.push_back(MakeLoadVerb());
   verbs.push_back(MakeReferenceVerb());
   verbs.push_back(MakeWriteVerb());
   verbs.push_back(MakeListVerb());

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "harness/backup/address.h"
+#include "harness/backup/loaded_dump.h"
 #include "harness/juicefs/format_volume.h"
 
 namespace kvjury::explore {
@@ -39,9 +39,10 @@ int64_t NewestMs(const juicefs::VolumeImage& image) {
 
 Result<juicefs::KeyValues> ReadPairs(const record::Volume& volume, const std::string& second_folder, std::string* name) {
   ASSIGN_OR_RETURN(std::string found, FindBundled(volume.address(), second_folder));
-  ASSIGN_OR_RETURN(backup::OpenedSource source, backup::OpenAddress(found));
+  ASSIGN_OR_RETURN(const backup::Address address, backup::ParseAddress(found));
+  ASSIGN_OR_RETURN(backup::OpenedSource source, backup::OpenRecords(address));
   if (source.content == backup::OpenedSource::Content::kViews) {
-    return Status::Unsupported(volume.address() + ": a dump holds no records to start a cluster from");
+    return Status::Unsupported(volume.address() + ": shows entries and holds no records to start a cluster from");
   }
   if (source.volume_names.empty()) {
     return Status::InvalidArgument(volume.address() + ": holds no volume");

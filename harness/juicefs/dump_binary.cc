@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <map>
 
-#include "fakes/base/compress.h"
+#include "fakes/base/compress_stream.h"
+#include "harness/juicefs/dump_segments.h"
 #include "harness/juicefs/keys.h"
 #include "harness/juicefs/record.h"
 #include "proto/juicefs/dump.pb.h"
@@ -14,14 +15,7 @@ namespace kvjury::juicefs {
 
 namespace {
 
-constexpr uint32_t kEndMark = 0x00747083;
-constexpr uint32_t kVersion = 1;
-constexpr uint32_t kFormatType = 1;
-constexpr size_t kSegmentHeadBytes = 12;
-constexpr size_t kLengthBytes = 8;
-// By type, from 1; the names that the footer uses.
-constexpr std::array kTypeNames = {"format", "counter",   "node",  "edge", "chunk", "sliceRef", "symlink",  "sustained",
-                                   "delFile", "xattr",    "acl",   "stat", "quota", "parent",   "changeLog"};
+constexpr size_t kReadStepBytes = size_t{1} << 20;
 
 uint64_t BigEndian(std::string_view bytes) {
   uint64_t number = 0;
@@ -31,60 +25,89 @@ uint64_t BigEndian(std::string_view bytes) {
   return number;
 }
 
-class BinaryDumpReader {
+class BinaryDumpLoader {
  public:
-  BinaryDumpReader(const std::string& file, std::string_view bytes) : file_(file), bytes_(bytes) {}
+  BinaryDumpLoader(const std::string& file, ByteSource* source, LoadTarget* target, uint64_t bytes_max)
+      : file_(file), source_(source), target_(target), bytes_max_(bytes_max) {}
 
-  Result<KeyValues> Read() {
+  Result<LoadReport> Load() {
     while (true) {
-      if (bytes_.size() - at_ < sizeof(uint32_t)) {
+      ASSIGN_OR_RETURN(const Bytes number, Take(sizeof(uint32_t)));
+      if (number.size() < sizeof(uint32_t)) {
         return Wrong("expected a segment or the end mark");
       }
-      const auto type = static_cast<uint32_t>(BigEndian(bytes_.substr(at_, sizeof(uint32_t))));
-      if (type == kEndMark) {
+      const auto type = static_cast<uint32_t>(BigEndian(number));
+      if (type == kBinaryDumpEndMark) {
         break;
       }
       RETURN_IF_ERROR(ReadSegment(type));
     }
     RETURN_IF_ERROR(CheckFooter());
-    return std::move(pairs_);
+    if (acl_id_max_ != 0) {
+      RETURN_IF_ERROR(Put(CounterKey("aclMaxId"), EncodeInt64Le(acl_id_max_)));
+    }
+    return report_;
   }
 
  private:
   [[nodiscard]] Status Wrong(const std::string& words) const { return Status::DataLoss(fmt::format("{}, offset {}: {}", file_, at_, words)); }
 
-  Status ReadSegment(uint32_t type) {
-    if (type == 0 || type > kTypeNames.size()) {
-      return Wrong(fmt::format("expected a segment of a type up to {}, got {}", kTypeNames.size(), type));
+  /// So many bytes, or those up to the end. A length that is a lie costs no more memory than there are bytes.
+  Result<Bytes> Take(uint64_t count) {
+    Bytes bytes;
+    while (bytes.size() < count) {
+      const size_t before = bytes.size();
+      bytes.resize(before + std::min<uint64_t>(count - before, kReadStepBytes));
+      const Result<size_t> got = ReadFully(source_, bytes.data() + before, bytes.size() - before);
+      if (!got.ok()) {
+        return got.error().WithContext(file_);
+      }
+      taken_ += *got;
+      if (taken_ > bytes_max_) {
+        return Status::InvalidArgument(fmt::format("{}: decompressed size is over the limit of {} bytes", file_, bytes_max_));
+      }
+      if (*got < bytes.size() - before) {
+        bytes.resize(before + *got);
+        break;
+      }
     }
-    if (bytes_.size() - at_ < kSegmentHeadBytes) {
+    return bytes;
+  }
+
+  Status ReadSegment(uint32_t type) {
+    if (type == 0 || type > kSegmentKindCount) {
+      return Wrong(fmt::format("expected a segment of a type up to {}, got {}", kSegmentKindCount, type));
+    }
+    ASSIGN_OR_RETURN(const Bytes length_bytes, Take(kSegmentHeadBytes - sizeof(uint32_t)));
+    if (length_bytes.size() < kSegmentHeadBytes - sizeof(uint32_t)) {
       return Wrong("the segment's head is cut off");
     }
-    const uint64_t length = BigEndian(bytes_.substr(at_ + sizeof(uint32_t), kLengthBytes));
-    if (length > bytes_.size() - at_ - kSegmentHeadBytes) {
+    const uint64_t length = BigEndian(length_bytes);
+    ASSIGN_OR_RETURN(const Bytes body, Take(length));
+    if (body.size() < length) {
       return Wrong(fmt::format("the segment has {} bytes, and so many are not there", length));
     }
-    const std::string_view body = bytes_.substr(at_ + kSegmentHeadBytes, length);
     const auto size = static_cast<int>(length);
     ::juicefs::Format format;
-    ::juicefs::Batch batch;
-    const bool is_format = type == kFormatType;
-    if (length > INT32_MAX || !(is_format ? format.ParseFromArray(body.data(), size) : batch.ParseFromArray(body.data(), size))) {
-      return Wrong(fmt::format("the segment ({}) does not parse", kTypeNames[type - 1]));
+    kind_ = static_cast<SegmentKind>(type);
+    const bool is_format = kind_ == SegmentKind::kFormat;
+    if (length > INT32_MAX || !(is_format ? format.ParseFromArray(body.data(), size) : batch_.ParseFromArray(body.data(), size))) {
+      return Wrong(fmt::format("the segment ({}) does not parse", SegmentKindName(kind_)));
     }
-    type_ = kTypeNames[type - 1];
     if (is_format) {
       RETURN_IF_ERROR(Add(SettingKey(), format.setting()));
     } else {
-      RETURN_IF_ERROR(AddBatch(batch));
+      RETURN_IF_ERROR(AddBatch(batch_));
     }
     at_ += kSegmentHeadBytes + length;
     return Status::Ok();
   }
 
+  uint64_t& Count() { return counts_[static_cast<size_t>(kind_) - 1]; }
+
   // One message of the dump with one record.
   Status Add(const Key& key, Bytes value) {
-    ++counts_[type_];
+    ++Count();
     return Put(key, std::move(value));
   }
   Status Put(const Key& key, Bytes value) {
@@ -93,10 +116,9 @@ class BinaryDumpReader {
     if (!decoded.ok()) {
       return Wrong(decoded.error().message());
     }
-    if (!pairs_.emplace(std::move(key_bytes), std::move(value)).second) {
-      return Wrong(DescribeKey(key) + " is there twice");
-    }
-    return Status::Ok();
+    ++report_.pair_count;
+    const Status put = target_->Put(key_bytes, value);
+    return put.code() == StatusCode::kAlreadyExists ? Wrong(DescribeKey(key) + " is there twice") : put;
   }
 
   Status AddBatch(const ::juicefs::Batch& batch) {
@@ -105,7 +127,7 @@ class BinaryDumpReader {
       RETURN_IF_ERROR(Add(CounterKey(counter.key()), EncodeValue(CounterKey(counter.key()), counter.value())));
     }
     for (const auto& of_session : batch.sustained()) {
-      ++counts_[type_];
+      ++Count();
       for (const uint64_t inode : of_session.inode()) {
         RETURN_IF_ERROR(Put(SustainedKey(of_session.session(), Inode(inode)), Bytes(1, '\1')));
       }
@@ -118,14 +140,23 @@ class BinaryDumpReader {
     }
     for (const auto& rule : batch.acl()) {
       RETURN_IF_ERROR(Add(AclRuleKey(rule.id()), rule.data()));
+      acl_id_max_ = std::max(acl_id_max_, rule.id());
     }
     for (const auto& stat : batch.dir_stat()) {
       RETURN_IF_ERROR(Add(DirStatKey(Inode(stat.inode())), EncodeDirStat({stat.data_length(), stat.used_space(), stat.used_inodes()})));
     }
-    RETURN_IF_ERROR(AddQuotas(batch.quota(), [](uint64_t id) { return DirQuotaKey(Inode(id)); }));
-    RETURN_IF_ERROR(AddQuotas(batch.user_quota(), UserQuotaKey));
-    RETURN_IF_ERROR(AddQuotas(batch.group_quota(), GroupQuotaKey));
-    counts_[type_] += static_cast<uint64_t>(batch.change_log_size());
+    for (const auto& quota : batch.quota()) {
+      // Since 1.4 the three kinds have lists of their own; a type says the same.
+      const Key key = quota.type() == 1 ? UserQuotaKey(quota.key()) : quota.type() == 2 ? GroupQuotaKey(quota.key()) : DirQuotaKey(Inode(quota.key()));
+      RETURN_IF_ERROR(AddQuota(key, quota));
+    }
+    for (const auto& quota : batch.user_quota()) {
+      RETURN_IF_ERROR(AddQuota(UserQuotaKey(quota.key()), quota));
+    }
+    for (const auto& quota : batch.group_quota()) {
+      RETURN_IF_ERROR(AddQuota(GroupQuotaKey(quota.key()), quota));
+    }
+    Count() += static_cast<uint64_t>(batch.change_log_size());
     return Status::Ok();
   }
 
@@ -133,6 +164,7 @@ class BinaryDumpReader {
     for (const auto& node : batch.node()) {
       RETURN_IF_ERROR(Add(AttrKey(Inode(node.inode())), node.data()));
     }
+    report_.entry_count += static_cast<uint64_t>(batch.edge_size());
     for (const auto& edge : batch.edge()) {
       RETURN_IF_ERROR(Add(DentryKey(Inode(edge.parent()), edge.name()), EncodeDentry({static_cast<uint8_t>(edge.type()), Inode(edge.inode())})));
     }
@@ -151,45 +183,66 @@ class BinaryDumpReader {
     return Status::Ok();
   }
 
-  template <class Quotas, class KeyOf>
-  Status AddQuotas(const Quotas& quotas, const KeyOf& key_of) {
-    for (const auto& quota : quotas) {
-      RETURN_IF_ERROR(Add(key_of(quota.key()),
-                          EncodeQuota({quota.max_space(), quota.max_inodes(), quota.used_space(), quota.used_inodes()})));
-    }
-    return Status::Ok();
+  Status AddQuota(const Key& key, const ::juicefs::Quota& quota) {
+    return Add(key, EncodeQuota({quota.max_space(), quota.max_inodes(), quota.used_space(), quota.used_inodes()}));
   }
 
   Status CheckFooter() {
-    const size_t begin = at_ + sizeof(uint32_t);
-    if (bytes_.size() - begin < kLengthBytes) {
+    const size_t footer_bytes_max = size_t{64} << 20;  // an offset a segment
+    ASSIGN_OR_RETURN(const Bytes rest, Take(footer_bytes_max));
+    if (rest.size() < kFooterLengthBytes) {
       return Wrong("the footer is cut off");
     }
-    const size_t size = bytes_.size() - begin - kLengthBytes;
+    const size_t size = rest.size() - kFooterLengthBytes;
     ::juicefs::Footer footer;
-    if (BigEndian(bytes_.substr(bytes_.size() - kLengthBytes)) != size || size > INT32_MAX ||
-        !footer.ParseFromArray(bytes_.data() + begin, static_cast<int>(size)) || footer.magic() != kEndMark) {
+    if (BigEndian(std::string_view(rest).substr(size)) != size || !footer.ParseFromArray(rest.data(), static_cast<int>(size)) ||
+        footer.magic() != kBinaryDumpEndMark) {
       return Wrong("expected a footer behind the end mark");
     }
-    if (footer.version() != kVersion) {
-      return Status::Unsupported(fmt::format("{} is a binary dump of version {}; version {} can be read", file_, footer.version(), kVersion));
+    if (footer.version() != kBinaryDumpVersion) {
+      return Status::Unsupported(fmt::format("{} is a binary dump of version {}; version {} can be read", file_, footer.version(), kBinaryDumpVersion));
     }
-    for (const char* name : kTypeNames) {
+    for (uint32_t number = 1; number <= kSegmentKindCount; ++number) {
+      const char* name = SegmentKindName(static_cast<SegmentKind>(number));
       const auto told = footer.segments().find(name);
       const uint64_t expected = told == footer.segments().end() ? 0 : told->second.count();
-      if (expected != counts_[name]) {
-        return Wrong(fmt::format("the footer tells of {} records of the kind {}, there are {}", expected, name, counts_[name]));
+      if (expected != counts_[number - 1]) {
+        return Wrong(fmt::format("the footer tells of {} records of the kind {}, there are {}", expected, name, counts_[number - 1]));
       }
     }
     return Status::Ok();
   }
 
   const std::string& file_;
-  std::string_view bytes_;
-  size_t at_ = 0;
-  std::string type_;
-  std::map<std::string, uint64_t> counts_;
-  KeyValues pairs_;
+  ByteSource* source_;
+  LoadTarget* target_;
+  uint64_t bytes_max_;
+  uint64_t taken_ = 0;
+  uint64_t at_ = 0;  // of the segment that is being read
+  SegmentKind kind_ = SegmentKind::kFormat;
+  std::array<uint64_t, kSegmentKindCount> counts_{};
+  ::juicefs::Batch batch_;  // of this segment; what it holds of memory serves the next one
+  uint32_t acl_id_max_ = 0;
+  LoadReport report_;
+};
+
+/// A dump names no key twice.
+class EachKeyOnce : public LoadTarget {
+ public:
+  KeyValues pairs;
+
+  Status Put(const Bytes& key, const Bytes& value) override {
+    // The clients count ACL rules anew from those that are there, whatever the counters of the dump may say.
+    if (key == EncodeKey(CounterKey("aclMaxId"))) {
+      pairs[key] = value;
+      return Status::Ok();
+    }
+    return pairs.emplace(key, value).second ? Status::Ok() : Status::AlreadyExists("twice");
+  }
+  Result<std::optional<Bytes>> Get(const Bytes& key) override {
+    const auto found = pairs.find(key);
+    return found == pairs.end() ? std::optional<Bytes>() : std::optional<Bytes>(found->second);
+  }
 };
 
 }  // namespace
@@ -202,12 +255,19 @@ const std::vector<std::string>& BinaryDumpLosses() {
   return losses;
 }
 
+Result<LoadReport> LoadDumpBinary(const std::string& file_name, ByteSource* source, LoadTarget* target, uint64_t bytes_max) {
+  return BinaryDumpLoader(file_name, source, target, bytes_max).Load();
+}
+
 Result<KeyValues> ReadDumpBinary(const std::string& file_name, std::string_view file_bytes, size_t bytes_max) {
-  Result<Bytes> bytes = DecompressByMagic(file_bytes, bytes_max);
-  if (!bytes.ok()) {
-    return bytes.error().WithContext(file_name);
+  MemorySource compressed(file_bytes);
+  const Result<std::unique_ptr<ByteSource>> source = OpenDecompressed(&compressed);
+  if (!source.ok()) {
+    return source.error().WithContext(file_name);
   }
-  return BinaryDumpReader(file_name, *bytes).Read();
+  EachKeyOnce target;
+  RETURN_IF_ERROR(LoadDumpBinary(file_name, source->get(), &target, bytes_max).status());
+  return std::move(target.pairs);
 }
 
 }  // namespace kvjury::juicefs

@@ -33,10 +33,23 @@ class ImageFromDump : public JsonDumpEvents {
       return ReadSustained(value);
     }
     if (name == "DelFiles") {
-      return ReadDeletedFiles(value);
+      ASSIGN_OR_RETURN(dump.image.deleted_files, ReadDumpedFiles(value));
+      return Status::Ok();
     }
-    if (name == "Quotas" || name == "UserQuotas" || name == "GroupQuotas") {
-      return ReadQuotas(name, value);
+    if (name == "UserQuotas") {
+      ASSIGN_OR_RETURN(dump.image.user_quotas, ReadDumpedQuotas(name, value));
+      return Status::Ok();
+    }
+    if (name == "GroupQuotas") {
+      ASSIGN_OR_RETURN(dump.image.group_quotas, ReadDumpedQuotas(name, value));
+      return Status::Ok();
+    }
+    if (name == "Quotas") {
+      ASSIGN_OR_RETURN(const auto quotas, ReadDumpedQuotas(name, value));
+      for (const auto& [inode, quota] : quotas) {
+        dump.image.dir_quotas[Inode(inode)] = quota;
+      }
+      return Status::Ok();
     }
     if (name == "FSTree" || name == "Trash") {
       return value.is_null() ? Status::Ok() : Status::DataLoss(name + ": expected an object");
@@ -52,45 +65,23 @@ class ImageFromDump : public JsonDumpEvents {
   }
 
   Status EntryMember(const std::string& name, const json& value) override {
-    Frame& frame = frames_.back();
-    const std::string what = fmt::format("entry \"{}\", {}", Printable(frame.name), name);
-    if (name == "attr") {
-      Inode inode;
-      ASSIGN_OR_RETURN(frame.attr, ReadDumpAttr(what, value, &inode));
-      frame.inode = inode;
-    } else if (name == "symlink") {
-      if (!value.is_string()) {
-        return Status::DataLoss(what + ": expected a string");
-      }
-      frame.target = UnescapeDumpText(value.get_ref<const std::string&>());
-    } else if (name == "xattrs") {
-      return ReadXattrs(what, value, &frame);
-    } else if (name == "chunks") {
-      ASSIGN_OR_RETURN(frame.chunks, ReadDumpChunks(what, value));
-    } else if (name == "posix_acl_access") {
-      ASSIGN_OR_RETURN(frame.access_acl, ReadDumpAcl(what, value));
-    } else if (name == "posix_acl_default") {
-      ASSIGN_OR_RETURN(frame.default_acl, ReadDumpAcl(what, value));
-    } else if (name == "entries" && !value.is_null()) {
-      return Status::DataLoss(what + ": expected an object");
-    }
-    return Status::Ok();
+    return ReadDumpedMember(frames_.back().name, name, value, &frames_.back().said);
   }
 
   Status EndEntry() override {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
-    if (!frame.inode.valid()) {
+    if (!frame.said.inode.valid()) {
       return Status::DataLoss(fmt::format("entry \"{}\": expected attr with an inode", Printable(frame.name)));
     }
     for (auto& [name, dentry] : frame.children) {
-      dump.image.dentries[frame.inode][name] = dentry;
+      dump.image.dentries[frame.said.inode][name] = dentry;
       Inode& parent = dump.image.inodes[dentry.inode].parent;
-      parent = parent.valid() ? parent : frame.inode;
+      parent = parent.valid() ? parent : frame.said.inode;
     }
     if (frame.tree.empty()) {
       ++dump.entry_count;
-      const bool is_new = frames_.back().children.emplace(frame.name, Dentry{frame.attr.type, frame.inode}).second;
+      const bool is_new = frames_.back().children.emplace(frame.name, Dentry{frame.said.attr.type, frame.said.inode}).second;
       if (!is_new) {
         dump.problems.push_back(fmt::format("entry \"{}\" occurs twice in its directory", Printable(frame.name)));
       }
@@ -103,28 +94,9 @@ class ImageFromDump : public JsonDumpEvents {
   struct Frame {
     std::string tree;
     Bytes name;
-    Inode inode;
-    Attr attr;
-    std::optional<Bytes> target;
-    std::map<Bytes, Bytes> xattrs;
-    ChunkMap chunks;
-    std::optional<AclRule> access_acl;
-    std::optional<AclRule> default_acl;
+    DumpedInode said;
     std::map<Bytes, Dentry> children;
   };
-
-  static Status ReadXattrs(const std::string& what, const json& value, Frame* frame) {
-    if (!value.is_array()) {
-      return Status::DataLoss(what + ": expected a list");
-    }
-    for (const json& element : value) {
-      DumpMembers members(what, element);
-      const Bytes name = UnescapeDumpText(members.Text("name"));
-      frame->xattrs[name] = UnescapeDumpText(members.Text("value"));
-      RETURN_IF_ERROR(members.status());
-    }
-    return Status::Ok();
-  }
 
   Status ReadCounters(const json& value) {
     DumpMembers members("Counters", value);
@@ -155,43 +127,6 @@ class ImageFromDump : public JsonDumpEvents {
     return Status::Ok();
   }
 
-  Status ReadDeletedFiles(const json& value) {
-    if (!value.is_array() && !value.is_null()) {
-      return Status::DataLoss("DelFiles: expected a list");
-    }
-    for (const json& element : value) {
-      DumpMembers members("DelFiles", element);
-      const Inode inode(members.Unsigned("inode"));
-      const uint64_t length = members.Unsigned("length");
-      dump.image.deleted_files[{inode, length}] = members.Signed("expire");
-      RETURN_IF_ERROR(members.status());
-    }
-    return Status::Ok();
-  }
-
-  Status ReadQuotas(const std::string& name, const json& value) {
-    if (!value.is_object()) {
-      return Status::DataLoss(name + ": expected an object");
-    }
-    for (const auto& [id_text, limits] : value.items()) {
-      const bool digits = !id_text.empty() && id_text.size() <= 19 &&
-                          id_text.find_first_not_of("0123456789") == std::string::npos;
-      if (!digits) {
-        return Status::DataLoss(fmt::format("{}: expected an id, found \"{}\"", name, Printable(id_text)));
-      }
-      const uint64_t id = std::stoull(id_text);
-      DumpMembers members(name, limits);
-      const Quota quota{members.Signed("maxSpace"), members.Signed("maxInodes"), 0, 0};
-      RETURN_IF_ERROR(members.status());
-      if (name == "Quotas") {
-        dump.image.dir_quotas[Inode(id)] = quota;
-      } else {
-        (name == "UserQuotas" ? dump.image.user_quotas : dump.image.group_quotas)[id] = quota;
-      }
-    }
-    return Status::Ok();
-  }
-
   uint32_t NumberOfRule(const std::optional<AclRule>& rule) {
     if (!rule.has_value()) {
       return 0;
@@ -206,31 +141,34 @@ class ImageFromDump : public JsonDumpEvents {
 
   void Store(Frame frame) {
     VolumeImage& image = dump.image;
-    Attr attr = frame.attr;
-    attr.access_acl = NumberOfRule(frame.access_acl);
-    attr.default_acl = NumberOfRule(frame.default_acl);
-    if (frame.target.has_value()) {
-      attr.length = frame.target->size();
-      image.symlinks[frame.inode] = *frame.target;
+    Attr attr = frame.said.attr;
+    attr.access_acl = NumberOfRule(frame.said.access_acl);
+    attr.default_acl = NumberOfRule(frame.said.default_acl);
+    if (attr.type == kTypeDirectory) {
+      attr.length = kDirectoryBytes;
     }
-    if (frame.inode == kRootInode || frame.inode == kTrashInode) {
+    if (frame.said.target.has_value()) {
+      attr.length = frame.said.target->size();
+      image.symlinks[frame.said.inode] = *frame.said.target;
+    }
+    if (frame.said.inode == kRootInode || frame.said.inode == kTrashInode) {
       attr.parent = kRootInode;
     }
-    const auto [stored, is_new] = image.inodes.emplace(frame.inode, attr);
+    const auto [stored, is_new] = image.inodes.emplace(frame.said.inode, attr);
     if (!is_new) {
       attr.parent = stored->second.parent;
-      const auto chunks = image.chunks.find(frame.inode);
-      const bool same_chunks = chunks == image.chunks.end() ? frame.chunks.empty() : chunks->second == frame.chunks;
+      const auto chunks = image.chunks.find(frame.said.inode);
+      const bool same_chunks = chunks == image.chunks.end() ? frame.said.chunks.empty() : chunks->second == frame.said.chunks;
       if (!(stored->second == attr) || !same_chunks) {
-        dump.problems.push_back(fmt::format("inode {} is described in two ways", InodeText(frame.inode)));
+        dump.problems.push_back(fmt::format("inode {} is described in two ways", InodeText(frame.said.inode)));
       }
       return;
     }
-    if (!frame.xattrs.empty()) {
-      image.xattrs[frame.inode] = std::move(frame.xattrs);
+    if (!frame.said.xattrs.empty()) {
+      image.xattrs[frame.said.inode] = std::move(frame.said.xattrs);
     }
-    if (!frame.chunks.empty()) {
-      image.chunks[frame.inode] = std::move(frame.chunks);
+    if (!frame.said.chunks.empty()) {
+      image.chunks[frame.said.inode] = std::move(frame.said.chunks);
     }
   }
 
@@ -250,6 +188,7 @@ int UpperHexValue(char digit) {
 const std::vector<JsonDumpLoss>& JsonDumpLosses() {
   static const std::vector<JsonDumpLoss> losses = {
       {"replacement-character", "A real U+FFFD in a name, target or xattr value is written as %EF and loses two bytes.", true},
+      {"xattr-names", "A name of an xattr that is not UTF-8 has U+FFFD in its place.", true},
       {"chunks-beyond-end", "A slow dump leaves out chunks at or beyond the end of a file.", false},
       {"several-timestamps", "A slow dump reads every inode and every directory at another time.", true},
       {"counters-at-another-time", "Counters, sustained and deleted files come from other reads than the tree.", true},
@@ -291,8 +230,9 @@ Result<JsonDump> ReadDumpJson(const std::string& file_name, std::string_view fil
   if (!text.ok()) {
     return text.error().WithContext(file_name);
   }
+  MemorySource source(*text);
   ImageFromDump reader;
-  const Status status = ReadJsonDump(*text, &reader);
+  const Status status = ReadJsonDump(&source, &reader);
   if (!status.ok()) {
     return status.WithContext(file_name);
   }

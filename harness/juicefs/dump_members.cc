@@ -1,6 +1,9 @@
 #include "harness/juicefs/dump_members.h"
 
+#include <charconv>
 #include <map>
+
+#include "harness/juicefs/dump_json.h"
 
 namespace kvjury::juicefs {
 
@@ -26,8 +29,6 @@ Result<std::vector<AclEntry>> ReadAclEntries(const std::string& what, const json
   return entries;
 }
 
-}  // namespace
-
 Result<Attr> ReadDumpAttr(const std::string& what, const json& value, Inode* inode) {
   DumpMembers members(what, value);
   Attr attr;
@@ -50,9 +51,6 @@ Result<Attr> ReadDumpAttr(const std::string& what, const json& value, Inode* ino
   attr.length = members.Unsigned("length");
   attr.rdev = members.Unsigned32("rdev");
   attr.tier = static_cast<uint8_t>(members.Unsigned("tier"));
-  if (attr.type == kTypeDirectory) {
-    attr.length = kDirectoryBytes;
-  }
   RETURN_IF_ERROR(members.status());
   return attr;
 }
@@ -82,6 +80,7 @@ Result<ChunkMap> ReadDumpChunks(const std::string& what, const json& value) {
       DumpMembers members(what, slice);
       SliceRecord record;
       record.id = members.Unsigned("id");
+      record.id = record.id == 0 ? members.Unsigned("chunkid") : record.id;  // its name before 1.0
       record.position = members.Unsigned32("pos");
       record.size = members.Unsigned32("size");
       record.offset = members.Unsigned32("off");
@@ -92,6 +91,83 @@ Result<ChunkMap> ReadDumpChunks(const std::string& what, const json& value) {
     RETURN_IF_ERROR(chunk.status());
   }
   return chunks;
+}
+
+Status ReadXattrs(const std::string& what, const json& value, std::map<Bytes, Bytes>* xattrs) {
+  if (!value.is_array()) {
+    return Status::DataLoss(what + ": expected a list");
+  }
+  for (const json& element : value) {
+    DumpMembers members(what, element);
+    const Bytes name = members.Text("name");  // the one text that is not escaped
+    (*xattrs)[name] = UnescapeDumpText(members.Text("value"));
+    RETURN_IF_ERROR(members.status());
+  }
+  return Status::Ok();
+}
+
+Status ReadMember(const std::string& member, const json& value, DumpedInode* to) {
+  if (member == "attr") {
+    Inode inode;
+    ASSIGN_OR_RETURN(to->attr, ReadDumpAttr(member, value, &inode));
+    to->inode = inode;
+  } else if (member == "symlink") {
+    if (!value.is_string()) {
+      return Status::DataLoss(member + ": expected a string");
+    }
+    to->target = UnescapeDumpText(value.get_ref<const std::string&>());
+  } else if (member == "xattrs") {
+    return ReadXattrs(member, value, &to->xattrs);
+  } else if (member == "chunks") {
+    ASSIGN_OR_RETURN(to->chunks, ReadDumpChunks(member, value));
+  } else if (member == "posix_acl_access") {
+    ASSIGN_OR_RETURN(to->access_acl, ReadDumpAcl(member, value));
+  } else if (member == "posix_acl_default") {
+    ASSIGN_OR_RETURN(to->default_acl, ReadDumpAcl(member, value));
+  } else if (member == "entries" && !value.is_null()) {
+    return Status::DataLoss(member + ": expected an object");
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status ReadDumpedMember(std::string_view entry_name, const std::string& member, const json& value, DumpedInode* inode) {
+  const Status status = ReadMember(member, value, inode);
+  return status.ok() ? status : Status(status.code(), fmt::format("entry \"{}\", {}", Printable(entry_name), status.message()));
+}
+
+Result<std::map<uint64_t, Quota>> ReadDumpedQuotas(const std::string& member, const json& value) {
+  if (!value.is_object()) {
+    return Status::DataLoss(member + ": expected an object");
+  }
+  std::map<uint64_t, Quota> quotas;
+  for (const auto& [id_text, limits] : value.items()) {
+    uint64_t id = 0;
+    const auto parsed = std::from_chars(id_text.data(), id_text.data() + id_text.size(), id);
+    if (parsed.ec != std::errc() || parsed.ptr != id_text.data() + id_text.size()) {
+      return Status::DataLoss(fmt::format("{}: expected an id, found \"{}\"", member, Printable(id_text)));
+    }
+    DumpMembers members(member, limits);
+    quotas[id] = {members.Signed("maxSpace"), members.Signed("maxInodes"), 0, 0};
+    RETURN_IF_ERROR(members.status());
+  }
+  return quotas;
+}
+
+Result<std::map<std::pair<Inode, uint64_t>, int64_t>> ReadDumpedFiles(const json& value) {
+  std::map<std::pair<Inode, uint64_t>, int64_t> files;
+  if (!value.is_array() && !value.is_null()) {
+    return Status::DataLoss("DelFiles: expected a list");
+  }
+  for (const json& element : value) {
+    DumpMembers members("DelFiles", element);
+    const Inode inode(members.Unsigned("inode"));
+    const uint64_t length = members.Unsigned("length");
+    files[{inode, length}] = members.Signed("expire");
+    RETURN_IF_ERROR(members.status());
+  }
+  return files;
 }
 
 }  // namespace kvjury::juicefs

@@ -1,4 +1,4 @@
-// Members of JSON objects in a dump, read with their defaults: what Go omits is zero. Used by dump_json.cc alone.
+// Members of JSON objects in a dump, read with their defaults: what Go omits is zero. For those who read dumps in JSON.
 #pragma once
 
 #include <fmt/format.h>
@@ -89,9 +89,25 @@ class DumpMembers {
   Status status_;
 };
 
-/// `what` is for messages. Errors of all three: kDataLoss with `what` and the member.
-Result<Attr> ReadDumpAttr(const std::string& what, const nlohmann::json& value, Inode* inode);
-Result<AclRule> ReadDumpAcl(const std::string& what, const nlohmann::json& value);
-Result<ChunkMap> ReadDumpChunks(const std::string& what, const nlohmann::json& value);
+/// What an entry says of its inode; its children are not here.
+struct DumpedInode {
+  Inode inode;  // invalid: no attributes were given
+  Attr attr;    // with the lengths of the dump: 0 for all but files
+  std::optional<Bytes> target;
+  std::map<Bytes, Bytes> xattrs;
+  ChunkMap chunks;
+  std::optional<AclRule> access_acl;
+  std::optional<AclRule> default_acl;
+};
+
+/// Takes one member of the entry `entry_name` (in bytes, for messages); those that it does not know are passed over.
+/// Errors: kDataLoss with entry and member.
+Status ReadDumpedMember(std::string_view entry_name, const std::string& member, const nlohmann::json& value, DumpedInode* inode);
+
+/// `Quotas`, `UserQuotas`, `GroupQuotas`: limits by id. Errors: kDataLoss.
+Result<std::map<uint64_t, Quota>> ReadDumpedQuotas(const std::string& member, const nlohmann::json& value);
+
+/// `DelFiles`: unix seconds by inode and length. Errors: kDataLoss.
+Result<std::map<std::pair<Inode, uint64_t>, int64_t>> ReadDumpedFiles(const nlohmann::json& value);
 
 }  // namespace kvjury::juicefs

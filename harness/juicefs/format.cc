@@ -6,6 +6,8 @@
 #include <variant>
 #include <vector>
 
+#include "fakes/base/utf8.h"
+
 namespace kvjury::juicefs {
 
 namespace {
@@ -147,12 +149,12 @@ bool IsZero(int64_t value) { return value == 0; }
 bool IsZero(uint64_t value) { return value == 0; }
 bool IsZero(const std::optional<std::map<std::string, StorageTier>>& value) { return !value.has_value(); }
 
-void Append(std::string* out, const std::string& value) { AppendGoJsonString(out, value); }
-void Append(std::string* out, bool value) { *out += value ? "true" : "false"; }
-void Append(std::string* out, int64_t value) { *out += std::to_string(value); }
-void Append(std::string* out, uint64_t value) { *out += std::to_string(value); }
+void Append(std::string* out, const std::string& value, GoEncoder encoder) { AppendGoJsonString(out, value, encoder); }
+void Append(std::string* out, bool value, GoEncoder) { *out += value ? "true" : "false"; }
+void Append(std::string* out, int64_t value, GoEncoder) { *out += std::to_string(value); }
+void Append(std::string* out, uint64_t value, GoEncoder) { *out += std::to_string(value); }
 
-void Append(std::string* out, const std::optional<std::map<std::string, StorageTier>>& tiers) {
+void Append(std::string* out, const std::optional<std::map<std::string, StorageTier>>& tiers, GoEncoder encoder) {
   if (!tiers.has_value()) {
     *out += "null";
     return;
@@ -166,11 +168,11 @@ void Append(std::string* out, const std::optional<std::map<std::string, StorageT
   for (const auto& [id, tier] : *tiers) {
     *out += separator;
     separator = ",\n";
-    AppendGoJsonString(out, id);
+    AppendGoJsonString(out, id, encoder);
     *out += fmt::format(": {{\n\"ID\": {},\n\"StorageClass\": ", tier.id);
-    AppendGoJsonString(out, tier.storage_class);
+    AppendGoJsonString(out, tier.storage_class, encoder);
     *out += ",\n\"Tag\": ";
-    AppendGoJsonString(out, tier.tag);
+    AppendGoJsonString(out, tier.tag, encoder);
     *out += "\n}";
   }
   *out += "\n}";
@@ -178,7 +180,9 @@ void Append(std::string* out, const std::optional<std::map<std::string, StorageT
 
 }  // namespace
 
-void AppendGoJsonString(std::string* out, std::string_view text) {
+void AppendGoJsonString(std::string* out, std::string_view text, GoEncoder encoder) {
+  const bool has_short_forms = encoder == GoEncoder::kStandard;
+  uint32_t character = 0;
   out->push_back('"');
   for (size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<uint8_t>(text[i]);
@@ -191,17 +195,22 @@ void AppendGoJsonString(std::string* out, std::string_view text) {
       *out += "\\r";
     } else if (byte == '\t') {
       *out += "\\t";
-    } else if (byte == '\b') {
+    } else if (byte == '\b' && has_short_forms) {
       *out += "\\b";
-    } else if (byte == '\f') {
+    } else if (byte == '\f' && has_short_forms) {
       *out += "\\f";
     } else if (byte < 0x20 || byte == '<' || byte == '>' || byte == '&') {
       *out += fmt::format("\\u{:04x}", byte);
     } else if (text.substr(i, 3) == "\xE2\x80\xA8" || text.substr(i, 3) == "\xE2\x80\xA9") {
       *out += text[i + 2] == '\xA8' ? "\\u2028" : "\\u2029";
       i += 2;
-    } else {
+    } else if (byte < 0x80) {
       out->push_back(text[i]);
+    } else if (const size_t length = Utf8Length(text.substr(i), &character); length > 0) {
+      out->append(text, i, length);
+      i += length - 1;
+    } else {
+      *out += "\\ufffd";
     }
   }
   out->push_back('"');
@@ -235,7 +244,7 @@ Result<Setting> DecodeSetting(std::string_view text) {
   return setting;
 }
 
-Bytes EncodeFormat(const Format& format) {
+Bytes EncodeFormat(const Format& format, GoEncoder encoder) {
   Bytes text = "{";
   const char* separator = "\n";
   for (const FormatField& field : Fields()) {
@@ -250,7 +259,7 @@ Bytes EncodeFormat(const Format& format) {
           separator = ",\n";
           AppendGoJsonString(&text, field.name);
           text += ": ";
-          Append(&text, format.*member);
+          Append(&text, format.*member, encoder);
         },
         field.member);
   }

@@ -77,14 +77,17 @@ Result<Setting> DecodeSetting(std::string_view text);
 /// `text` if it still says what `format` says, else the format newly written.
 Bytes EncodeSetting(const Setting& setting);
 
+/// Which of Go's encoders writes: the standard library's (all records and binary dumps), or the one of JSON dumps, which knows no \b and \f.
+enum class GoEncoder { kStandard, kOfDumps };
+
 /// As Go's encoder with line breaks and without indentation.
-Bytes EncodeFormat(const Format& format);
+Bytes EncodeFormat(const Format& format, GoEncoder encoder = GoEncoder::kStandard);
 
 /// The text with the values of SecretKey, SessionToken and EncryptKey replaced by "redacted"; other bytes of a
 /// canonical text stay.
 Result<Bytes> RedactedSettingText(std::string_view text);
 
-/// One JSON string as Go writes it: quotes, \u003c \u003e \u0026 for <, >, &, \u2028 and \u2029 escaped.
-void AppendGoJsonString(std::string* out, std::string_view text);
+/// One JSON string as Go writes it: quotes, \u003c \u003e \u0026 for <, >, &, \u2028 and \u2029 escaped, \ufffd for each byte that is no text.
+void AppendGoJsonString(std::string* out, std::string_view text, GoEncoder encoder = GoEncoder::kStandard);
 
 }  // namespace kvjury::juicefs

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <istream>
+#include <streambuf>
+
 namespace kvjury::juicefs {
 
 namespace {
@@ -145,11 +148,40 @@ class DumpSax {
   std::vector<std::string> value_keys_;
 };
 
+/// A source as the parser wants it; an error of the source is an end to the parser, and kept.
+class SourceBuffer : public std::streambuf {
+ public:
+  explicit SourceBuffer(ByteSource* source) : source_(source), buffer_(kBufferBytes, '\0') {}
+  [[nodiscard]] const Status& status() const { return status_; }
+
+ protected:
+  int_type underflow() override {
+    const Result<size_t> count = status_.ok() ? source_->Read(buffer_.data(), buffer_.size()) : Result<size_t>(status_);
+    if (!count.ok()) {
+      status_ = count.error();
+    }
+    if (!count.ok() || *count == 0) {
+      return traits_type::eof();
+    }
+    setg(buffer_.data(), buffer_.data(), buffer_.data() + *count);
+    return traits_type::to_int_type(*gptr());
+  }
+
+ private:
+  static constexpr size_t kBufferBytes = 64 * 1024;
+  ByteSource* source_;
+  Bytes buffer_;
+  Status status_;
+};
+
 }  // namespace
 
-Status ReadJsonDump(std::string_view text, JsonDumpEvents* events) {
+Status ReadJsonDump(ByteSource* source, JsonDumpEvents* events) {
   DumpSax sax(events);
-  const bool parsed = json::sax_parse(text.begin(), text.end(), &sax);
+  SourceBuffer buffer(source);
+  std::istream stream(&buffer);
+  const bool parsed = json::sax_parse(stream, &sax);
+  RETURN_IF_ERROR(buffer.status());
   RETURN_IF_ERROR(sax.status());
   if (!parsed || !sax.complete()) {
     return Status::DataLoss("expected a JSON object");

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "fakes/base/status.h"
+#include "fakes/base/byte_stream.h"
 
 namespace kvjury::juicefs {
 
@@ -26,7 +26,8 @@ class JsonDumpEvents {
   virtual Status EndEntry() = 0;
 };
 
-/// Errors: kDataLoss with the byte offset for text that is no such document, or what `events` returned.
-Status ReadJsonDump(std::string_view text, JsonDumpEvents* events);
+/// Reads `source` (decompressed) piece by piece. Errors: kDataLoss with the byte offset for text that is no such document; what `source` or
+/// `events` returned.
+Status ReadJsonDump(ByteSource* source, JsonDumpEvents* events);
 
 }  // namespace kvjury::juicefs
