@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <sstream>
 #include <thread>
+#include <tuple>
 
 #include "harness/juicefs/keys.h"
 #include "harness/tools/drill_site.h"
@@ -135,7 +136,7 @@ struct DrillSite::Progress {
   Clock::time_point deadline;
   size_t next_event = 0;
   Clock::time_point changed = Clock::now();
-  std::pair<uint64_t, uint64_t> size;
+  Written written;
   CallCounts source;
   CallCounts target;
 };
@@ -192,6 +193,21 @@ std::map<std::string, uint64_t> DrillSite::FaultsFired() {
   return fired;
 }
 
+DrillSite::Written DrillSite::WrittenSoFar(const std::string& phase) {
+  Written written;
+  std::tie(written.files, written.bytes) = StorageSize();
+  if (phase == "restore") {
+    target().live().Run([this, &written]() {
+      tikv::Cluster& cluster = target().cluster();
+      written.changes = cluster.engine().last_sequence();
+      for (const StoreId id : cluster.store_ids()) {
+        written.files += cluster.Run(id)->memory.import_files.size();
+      }
+    });
+  }
+  return written;
+}
+
 std::string DrillSite::Stuck(const std::string& phase, const Progress& progress) {
   const milliseconds quiet(MsSince(progress.changed));
   std::string words = fmt::format("{} wrote nothing for {} s. At the source: {}; asked most since then: {}.", phase, quiet.count() / 1000,
@@ -227,8 +243,8 @@ record::DrillCommand DrillSite::RunCommand(const std::string& phase, const std::
     event_failure_ = event_failure_.ok() ? fired : event_failure_;
     if (Clock::now() - looked > seconds(1)) {
       looked = Clock::now();
-      if (const auto size = StorageSize(); size != progress->size) {
-        progress->size = size;
+      if (const Written written = WrittenSoFar(phase); written != progress->written) {
+        progress->written = written;
         progress->changed = looked;
         progress->source = source_->calls().counts();
         progress->target = target().calls().counts();

@@ -127,6 +127,14 @@ class DrillSite {
 
  private:
   struct Progress;
+  /// Files and bytes of the backup; in a restore also files in the stores' import folders and what changed in the target.
+  struct Written {
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+    uint64_t changes = 0;
+    friend bool operator==(const Written&, const Written&) = default;
+  };
+  Written WrittenSoFar(const std::string& phase);
   Status StartCluster(const std::string& name, ports::ServeOptions options, std::unique_ptr<ports::ServedCluster>* cluster);
   record::DrillCommand RunCommand(const std::string& phase, const std::string& line, int number, Progress* progress);
   std::string Stuck(const std::string& phase, const Progress& progress);
