@@ -7,7 +7,8 @@
 // Keys carry the data prefix 'z'; an entry is a Put, nothing else is written.
 // Not modelled: deletions and merges inside a file, other format versions and checksum kinds (reading one is kUnsupported);
 // TiKV's own table properties and prefix filters (a store uses them only for size estimates); encryption.
-// Determinism: RocksDB puts a random session id into each file. Bytes, lengths and digests of SST files must not enter
+// Determinism: RocksDB puts a random session id into each file, which is replaced by one made from the file's bytes: equal entries make
+// equal files of one version of the libraries. Of another version they differ, so bytes, lengths and digests of SST files must not enter
 // decisions, delays or event digests. Source: TiKV 8.5 backup files, RocksDB 7.8.
 #pragma once
 

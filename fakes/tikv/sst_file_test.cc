@@ -55,6 +55,20 @@ TEST(SstFile, RocksDbTablesRoundTripInEveryCompression) { ExpectRoundTrip(SstCod
 
 TEST(SstFile, MemoryFilesRoundTrip) { ExpectRoundTrip(SstCodec::kMemory); }
 
+TEST(SstFile, EqualEntriesMakeEqualFilesAndOthersAnotherSession) {
+  auto file_of = [](const std::string& value) {
+    const std::unique_ptr<SstFileWriter> writer = MakeSstFileWriter(SstCodec::kRocksDb, SstCompression::kZstd);
+    EXPECT_TRUE(writer->Add("za", value).ok());
+    return *writer->Finish();
+  };
+  const Bytes first = file_of("1");
+  EXPECT_EQ(file_of("1"), first);
+  const Bytes other = file_of("2");
+  const size_t at = first.find("session.identity");
+  ASSERT_NE(at, Bytes::npos);
+  EXPECT_NE(first.substr(at, 36), other.substr(at, 36));
+}
+
 TEST(SstFile, KeysOutOfOrderAndEmptyFilesAreRefused) {
   for (const SstCodec codec : {SstCodec::kRocksDb, SstCodec::kMemory}) {
     const std::unique_ptr<SstFileWriter> writer = MakeSstFileWriter(codec, SstCompression::kZstd);

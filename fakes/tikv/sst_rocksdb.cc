@@ -103,6 +103,7 @@ class RocksDbSstWriter final : public SstFileWriter {
   }
   Result<Bytes> FinishFile() override {
     RETURN_IF_ERROR(FromRocksDb(writer_.Finish()));
+    RETURN_IF_ERROR(SettleSessionIdentity(&files_->written));
     return std::move(files_->written);
   }
 

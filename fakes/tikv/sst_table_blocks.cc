@@ -134,6 +134,15 @@ uint32_t Crc32c(std::string_view bytes) {
   return ~crc;
 }
 
+void SealBlock(Bytes* file, BlockHandle handle) {
+  CHECK_LE(handle.offset + handle.bytes + kBlockTrailerBytes, file->size());
+  const uint32_t crc = Crc32c(std::string_view(*file).substr(handle.offset, handle.bytes + 1));
+  const uint32_t masked = ((crc >> 15) | (crc << 17)) + kCrcMaskDelta;
+  for (size_t i = 0; i < 4; ++i) {
+    (*file)[handle.offset + handle.bytes + 1 + i] = static_cast<char>((masked >> (8 * i)) & 0xff);
+  }
+}
+
 Status VerifyBlock(std::string_view file, BlockHandle handle) {
   if (handle.offset > file.size() || handle.bytes > file.size() - handle.offset ||
       file.size() - handle.offset - handle.bytes < kBlockTrailerBytes) {

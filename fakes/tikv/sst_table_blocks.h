@@ -28,6 +28,9 @@ uint32_t Crc32c(std::string_view bytes);
 /// compression that TiKV does not use.
 Result<Bytes> ReadBlock(std::string_view file, BlockHandle handle);
 
+/// Writes the checksum of a block whose bytes were changed. The block must lie inside the file.
+void SealBlock(Bytes* file, BlockHandle handle);
+
 /// Only the checksum. Errors: kDataLoss.
 Status VerifyBlock(std::string_view file, BlockHandle handle);
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "fakes/base/digest.h"
 #include "fakes/tikv/sst_file_internal.h"
 #include "fakes/tikv/sst_table_blocks.h"
 
@@ -204,6 +205,40 @@ class TableSstReader final : public SstFileReader {
 };
 
 }  // namespace
+
+Status SettleSessionIdentity(Bytes* file) {
+  ASSIGN_OR_RETURN(const Footer footer, ParseFooter(*file));
+  ASSIGN_OR_RETURN(const Bytes metaindex, ReadBlock(*file, footer.metaindex));
+  BlockHandle properties;
+  RETURN_IF_ERROR(VisitBlock(metaindex, [&properties](std::string_view name, std::string_view value) {
+    ByteReader reader(value);
+    properties = name == "rocksdb.properties" ? TakeBlockHandle(&reader) : properties;
+    return Status::Ok();
+  }));
+  RETURN_IF_ERROR(VerifyBlock(*file, properties));
+  const std::string_view content = std::string_view(*file).substr(properties.offset, properties.bytes);
+  size_t at = 0;
+  size_t size = 0;
+  RETURN_IF_ERROR(VisitBlock(content, [&](std::string_view name, std::string_view value) {
+    if (name == "rocksdb.creating.session.identity") {
+      at = properties.offset + static_cast<size_t>(value.data() - content.data());
+      size = value.size();
+    }
+    return Status::Ok();
+  }));
+  if (size == 0) {
+    return Damaged("it has no session id");
+  }
+  // The id is of letters and digits, and as long as it was.
+  std::fill_n(file->begin() + static_cast<std::ptrdiff_t>(at), size, '0');
+  SealBlock(file, properties);
+  uint64_t hash = Hash64(*file);
+  for (size_t i = 0; i < std::min<size_t>(size, 16); ++i, hash >>= 4) {
+    (*file)[at + i] = "0123456789ABCDEF"[hash & 15];
+  }
+  SealBlock(file, properties);
+  return Status::Ok();
+}
 
 Result<std::unique_ptr<SstFileReader>> OpenTableSst(std::string_view bytes) {
   auto reader = std::make_unique<TableSstReader>(bytes);
