@@ -13,6 +13,7 @@
 #include "harness/cli/verb.h"
 #include "harness/cli/version.h"
 #include "harness/explore/volume_library.h"
+#include "harness/juicefs/format.h"
 #include "harness/juicefs/volumes.h"
 #include "harness/tools/confinement.h"
 #include "harness/tools/drill.h"
@@ -161,6 +162,24 @@ class DriveVerb : public Verb {
     options_.versions = std::move(content.versions);
     options_.volume = volume_;
     options_.volume_name = names.front();
+    return LeaveOutCredentials();
+  }
+
+  /// A drill's mounts bring the keys of the drill's own bucket, and nothing of a drill shall hold those of the volume's.
+  Status LeaveOutCredentials() {
+    const Bytes key = juicefs::VolumePrefix(options_.volume_name) + "setting";
+    for (tikv::UserVersion& version : options_.versions) {
+      if (version.key == key) {
+        Result<Bytes> without = juicefs::SettingWithoutCredentials(version.value);
+        if (!without.ok()) {
+          return without.error().WithContext(volume_);
+        }
+        if (*without != version.value) {
+          Warn(terminal_, "the credentials in the setting of " + volume_ + " are left out: nothing of a drill holds them");
+          version.value = *std::move(without);
+        }
+      }
+    }
     return Status::Ok();
   }
 

@@ -269,15 +269,17 @@ TEST(Format, WrongTypesNameTheMember) {
   EXPECT_FALSE(DecodeSetting("").ok());
 }
 
-TEST(Format, SecretsAreRedactedAndNothingElseIsTouched) {
+TEST(Format, CredentialsAreLeftOutAndNothingElseIsTouched) {
   Format format = DecodeSetting(kExampleSetting)->format;
   format.secret_key = "c2VjcmV0";
   format.encrypt_key = "a2V5";
-  const Bytes redacted = RedactedSettingText(EncodeFormat(format)).value();
-  EXPECT_THAT(redacted, testing::Not(testing::HasSubstr("c2VjcmV0")));
-  EXPECT_THAT(redacted, testing::Not(testing::HasSubstr("a2V5")));
-  EXPECT_EQ(DecodeSetting(redacted)->format.secret_key, "redacted");
-  EXPECT_EQ(RedactedSettingText(kExampleSetting).value(), kExampleSetting);
+  format.access_key = "AKIA";
+  const Bytes without = SettingWithoutCredentials(EncodeFormat(format)).value();
+  EXPECT_THAT(without, testing::Not(testing::HasSubstr("c2VjcmV0")));
+  EXPECT_THAT(without, testing::Not(testing::HasSubstr("a2V5")));
+  EXPECT_THAT(without, testing::Not(testing::HasSubstr("AKIA")));
+  EXPECT_EQ(SettingWithoutCredentials(kExampleSetting).value(), kExampleSetting);
+  EXPECT_FALSE(SettingWithoutCredentials("{").ok());
 }
 
 TEST(Volumes, AreFoundByTheirSettingKeysAndSplitWithoutLoss) {

@@ -277,12 +277,11 @@ Bytes EncodeSetting(const Setting& setting) {
   return EncodeFormat(setting.format);
 }
 
-Result<Bytes> RedactedSettingText(std::string_view text) {
+Result<Bytes> SettingWithoutCredentials(std::string_view text) {
   ASSIGN_OR_RETURN(Setting setting, DecodeSetting(text));
-  for (std::string* secret : {&setting.format.secret_key, &setting.format.session_token, &setting.format.encrypt_key}) {
-    if (!secret->empty()) {
-      *secret = "redacted";
-    }
+  Format& format = setting.format;
+  for (std::string* credential : {&format.access_key, &format.secret_key, &format.session_token, &format.encrypt_key}) {
+    credential->clear();
   }
   return EncodeSetting(setting);
 }

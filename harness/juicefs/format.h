@@ -2,7 +2,7 @@
 //
 // Decoding is lenient as the clients' is: unknown members are ignored, names match in any case, null means zero.
 // A Setting keeps the bytes it came from; encoding gives them back as long as no field was changed.
-// Not here: decrypting the secrets. `RedactedSettingText` is what reports and recordings may show.
+// Not here: decrypting the secrets. `SettingWithoutCredentials` is what drills, recordings and reports may hold.
 // Source: JuiceFS 1.4, Format.
 #pragma once
 
@@ -83,9 +83,9 @@ enum class GoEncoder { kStandard, kOfDumps };
 /// As Go's encoder with line breaks and without indentation.
 Bytes EncodeFormat(const Format& format, GoEncoder encoder = GoEncoder::kStandard);
 
-/// The text with the values of SecretKey, SessionToken and EncryptKey replaced by "redacted"; other bytes of a
-/// canonical text stay.
-Result<Bytes> RedactedSettingText(std::string_view text);
+/// The text with AccessKey, SecretKey, SessionToken and EncryptKey empty, as of a volume whose clients bring their own; other bytes of a
+/// canonical text stay. Errors: those of DecodeSetting.
+Result<Bytes> SettingWithoutCredentials(std::string_view text);
 
 /// One JSON string as Go writes it: quotes, \u003c \u003e \u0026 for <, >, &, \u2028 and \u2029 escaped, \ufffd for each byte that is no text.
 void AppendGoJsonString(std::string* out, std::string_view text, GoEncoder encoder = GoEncoder::kStandard);
