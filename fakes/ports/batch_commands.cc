@@ -2,7 +2,9 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include "fakes/ports/exchange.h"
 #include "fakes/ports/messages.h"
+#include "fakes/ports/recorder.h"
 #include "proto/tikv/tikvpb.pb.h"
 
 namespace kvjury::ports {
@@ -92,7 +94,11 @@ void AnswerEmpty(const StreamPtr& stream, const Exchange::Ptr& exchange, uint64_
   auto response = std::make_shared<tikvpb::BatchCommandsEmptyResponse>();
   response->set_test_id(request.test_id());
   const Micros delay_us = static_cast<Micros>(std::min<uint64_t>(request.delay_time(), kEmptyDelayMsMax)) * 1000;
-  stream->calls->live()->world().scheduler().After(delay_us, id, [stream, exchange, id, response]() {
+  LiveWorld* live = stream->calls->live();
+  if (live->recorder() != nullptr) {
+    live->recorder()->Echo(delay_us, id);
+  }
+  live->world().scheduler().After(delay_us, id, [stream, exchange, id, response]() {
     Answer(stream, exchange, id, tikvpb::BatchCommandsRequest::Request::kEmpty, Result<sim::MessagePtr>(sim::MessagePtr(response)));
   });
 }

@@ -1,10 +1,12 @@
 #include "fakes/ports/call_script.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include "fakes/base/digest.h"
+#include "fakes/ports/recorder.h"
 #include "proto/tikv/http.pb.h"
 
 namespace kvjury::ports {
@@ -44,13 +46,19 @@ std::string Canonical(const protobuf::Message& message) {
 
 }  // namespace
 
+std::string CallLine(const CallRecord& call) {
+  return fmt::format("{}\t{}\t{}\t{}\t{:016x}\t{}\t{:016x}\t{}\n", call.begun_us, call.ended_us, StatusCodeName(call.code), call.request_bytes,
+                     call.request_digest, call.answer_bytes, call.answer_digest, call.label.text());
+}
+
 void CallScript::Record(const sim::Label& label, Micros begun_us, const protobuf::Message* request, const Status& status,
                         const protobuf::Message* answer) {
   if (on_call_ == nullptr) {
     return;
   }
   CallRecord record{label, begun_us, world_->scheduler().now_us(), status.code()};
-  const std::string asked = request == nullptr ? std::string() : Canonical(*request);
+  const std::unique_ptr<protobuf::Message> masked = request == nullptr ? nullptr : WithoutCredentials(*request);
+  const std::string asked = request == nullptr ? std::string() : Canonical(masked != nullptr ? *masked : *request);
   const std::string answered = answer == nullptr ? std::string() : Canonical(*answer);
   record.request_bytes = asked.size();
   record.request_digest = Hash64(asked);

@@ -57,6 +57,9 @@ class CallScript {
   /// The label of the next message of a stream of `method`. Messages without a range have empty bounds.
   sim::Label NextAnswer(const std::string& method, const google::protobuf::Message& answer);
 
+  /// The number of the next server stream, from 1.
+  uint64_t NextStream() { return ++streams_; }
+
   struct Wish {
     /// Empty: any. Of HTTP also "http/POST/pd/api/v1/schedulers": the method and how the path begins.
     std::string method;
@@ -95,7 +98,12 @@ class CallScript {
   std::map<std::pair<std::string, Bytes>, uint64_t> answers_;
   std::list<Wish> wishes_;
   uint64_t met_ = 0;
+  uint64_t streams_ = 0;
   WaitingCalls waiting_;
 };
+
+/// One line for people and for comparing: begun and ended in virtual microseconds, status, bytes and digest of the request and of the answer,
+/// label. With its line end.
+std::string CallLine(const CallRecord& call);
 
 }  // namespace kvjury::ports

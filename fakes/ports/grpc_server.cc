@@ -11,6 +11,7 @@
 #include "fakes/ports/batch_commands.h"
 #include "fakes/ports/exchange.h"
 #include "fakes/ports/messages.h"
+#include "fakes/ports/ordered_calls.h"
 
 namespace kvjury::ports {
 
@@ -27,6 +28,21 @@ Micros TimeoutOf(const grpc::GenericCallbackServerContext& context) {
   const Micros us = std::chrono::duration_cast<std::chrono::microseconds>(left).count();
   return std::clamp<Micros>(us, 1, kTimeoutMaxUs);
 }
+
+// A stream's messages to gRPC.
+class ExchangeSink final : public StreamSink {
+ public:
+  ExchangeSink(LiveWorld* live, Exchange::Ptr exchange) : live_(live), exchange_(std::move(exchange)) {}
+  [[nodiscard]] bool ended() const override { return exchange_->ended(); }
+  void Send(const google::protobuf::Message& message, std::function<void()> written) override {
+    exchange_->Send(Serialize(message), [live = live_, written = std::move(written)]() { live->Post(written); });
+  }
+  void End(const Status& status) override { exchange_->End(ToGrpc(status)); }
+
+ private:
+  LiveWorld* live_;
+  Exchange::Ptr exchange_;
+};
 
 }  // namespace
 
@@ -142,7 +158,7 @@ class GrpcServer::Impl : public grpc::CallbackGenericService {
         exchange->End(Unreadable(types));
         return false;
       }
-      calls_.Open(types.path, std::move(request), TimeoutOf(*exchange->context()), exchange);
+      calls_.Open(types.path, std::move(request), TimeoutOf(*exchange->context()), std::make_shared<ExchangeSink>(calls_.live(), exchange));
       return false;
     };
     return Exchange::Begin(context, std::move(on_message), &NoRequest).get();

@@ -36,6 +36,12 @@ class LiveWorld::Pool : public sim::Offloader {
   }
 
   void Run(std::function<void()> work, std::function<void()> done) override {
+    if (Recorder* recorder = live_->recorder(); recorder != nullptr) {
+      done = [recorder, number = ++begun_, done = std::move(done)]() {
+        recorder->Offloaded(number);
+        done();
+      };
+    }
     {
       const std::lock_guard lock(mutex_);
       queue_.push_back({std::move(work), std::move(done)});
@@ -66,6 +72,7 @@ class LiveWorld::Pool : public sim::Offloader {
   }
 
   LiveWorld* live_;
+  uint64_t begun_ = 0;  // of the world's thread
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Item> queue_;

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "fakes/ports/recorder.h"
 #include "fakes/ports/rocksdb_state.h"
 #include "fakes/sim/world.h"
 
@@ -44,6 +45,10 @@ class LiveWorld {
   bool Run(const std::function<void()>& work);
   /// What happens in the world is kept there: before the outside is told, await Kept. Call before Start; must outlive the thread.
   void KeepIn(RocksDbState* state) { state_ = state; }
+  /// What reaches the world is told to `recorder`. Call before Start; must outlive the thread.
+  void RecordTo(Recorder* recorder) { recorder_ = recorder; }
+  /// Null: nobody records.
+  [[nodiscard]] Recorder* recorder() const { return recorder_; }
   [[nodiscard]] bool keeps() const { return state_ != nullptr; }
   /// Ends once everything that has happened so far is kept, or with `only_meta` what happened to the shape of the cluster; never
   /// after keeping has failed. Suspends.
@@ -64,6 +69,7 @@ class LiveWorld {
   sim::Scope scope_;
   std::unique_ptr<Pool> pool_;
   RocksDbState* state_ = nullptr;
+  Recorder* recorder_ = nullptr;
   std::atomic<Micros> longest_step_us_{0};
   std::chrono::steady_clock::time_point started_;
   mutable std::mutex mutex_;

@@ -1,7 +1,7 @@
 #include "fakes/ports/outside_calls.h"
 
-#include "fakes/ports/messages.h"
 #include "fakes/ports/read_only.h"
+#include "fakes/ports/recorder.h"
 #include "fakes/sim/http.h"
 #include "proto/tikv/http.pb.h"
 
@@ -27,15 +27,58 @@ void OutsideCalls::Start(std::string path, sim::MessagePtr request, Micros timeo
 }
 
 void OutsideCalls::StartNow(std::string path, sim::MessagePtr request, Micros timeout_us, Done done) {
+  if (live_->recorder() != nullptr) {
+    live_->recorder()->Call(address_, path, timeout_us, *request);
+  }
   std::string name = ShortName(path);
   live_->SpawnNow(std::move(name), Unary(std::move(path), std::move(request), timeout_us, std::move(done)));
 }
 
-void OutsideCalls::Open(std::string path, sim::MessagePtr request, Micros timeout_us, Exchange::Ptr exchange) {
-  live_->Post([this, path = std::move(path), request = std::move(request), timeout_us, exchange = std::move(exchange)]() mutable {
-    std::string name = ShortName(path);
-    live_->SpawnNow(std::move(name), Stream(std::move(path), std::move(request), timeout_us, std::move(exchange)));
+void OutsideCalls::Open(std::string path, sim::MessagePtr request, Micros timeout_us, std::shared_ptr<StreamSink> sink) {
+  live_->Post([this, path = std::move(path), request = std::move(request), timeout_us, sink = std::move(sink)]() mutable {
+    OpenNow(std::move(path), std::move(request), timeout_us, std::move(sink));
   });
+}
+
+// The messages of one stream on their way out.
+struct OutsideCalls::Messages {
+  Messages(LiveWorld* world, uint64_t stream, std::shared_ptr<StreamSink> to) : live(world), number(stream), sink(std::move(to)) {}
+
+  bool ended() {
+    ++looks;
+    const bool over = sink->ended();
+    if (over && !std::exchange(told, true) && live->recorder() != nullptr) {
+      live->recorder()->StreamEnded(number, looks);
+    }
+    return over;
+  }
+  void Send(const google::protobuf::Message& message, const std::shared_ptr<sim::OneShot<bool>>& written) {
+    sink->Send(message, [world = live, stream = number, message_number = ++sent, written]() {
+      if (world->recorder() != nullptr) {
+        world->recorder()->Written(stream, message_number);
+      }
+      written->Set(true);
+    });
+    if (ended()) {
+      written->Set(true);
+    }
+  }
+
+  LiveWorld* live;
+  uint64_t number;
+  std::shared_ptr<StreamSink> sink;
+  uint64_t looks = 0;
+  uint64_t sent = 0;
+  bool told = false;
+};
+
+void OutsideCalls::OpenNow(std::string path, sim::MessagePtr request, Micros timeout_us, std::shared_ptr<StreamSink> sink) {
+  if (live_->recorder() != nullptr) {
+    live_->recorder()->Stream(address_, path, timeout_us, *request);
+  }
+  auto messages = std::make_shared<Messages>(live_, script_->NextStream(), std::move(sink));
+  std::string name = ShortName(path);
+  live_->SpawnNow(std::move(name), Stream(std::move(path), std::move(request), timeout_us, std::move(messages)));
 }
 
 void OutsideCalls::Count(const std::string& path, std::chrono::steady_clock::time_point begun, bool ok) {
@@ -81,7 +124,7 @@ sim::Task<void> OutsideCalls::Unary(std::string path, sim::MessagePtr request, M
   done(std::move(answer));
 }
 
-sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, Micros timeout_us, Exchange::Ptr exchange) {
+sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, Micros timeout_us, std::shared_ptr<Messages> messages) {
   const auto begun = std::chrono::steady_clock::now();
   sim::CallOptions options;
   options.label = script_->Next(address_, ShortName(path), *request);
@@ -96,20 +139,20 @@ sim::Task<void> OutsideCalls::Stream(std::string path, sim::MessagePtr request, 
   Result<std::unique_ptr<sim::StreamReader>> opened = co_await std::move(opening);
   Status end = opened.status();
   if (end.ok()) {
-    sim::Task<Status> forwarding = Forward(path, opened->get(), exchange, &waiting);
+    sim::Task<Status> forwarding = Forward(path, opened->get(), messages, &waiting);
     end = co_await std::move(forwarding);
   }
   waiting.Ended(end);
   Count(path, begun, end.ok());
   script_->Record(label, begun_us, asked.get(), end, nullptr);
-  exchange->End(ToGrpc(end));
+  messages->sink->End(end);
 }
 
-sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamReader* reader, const Exchange::Ptr& exchange,
+sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamReader* reader, const std::shared_ptr<Messages>& messages,
                                         WaitingCalls::Call* waiting) {
   sim::Scheduler* scheduler = &live_->world().scheduler();
   std::vector<std::shared_ptr<sim::OneShot<bool>>> held;
-  while (!exchange->ended()) {
+  while (!messages->ended()) {
     sim::Task<Result<sim::MessagePtr>> next = reader->Next();
     Result<sim::MessagePtr> message = co_await std::move(next);
     if (!message.ok()) {
@@ -134,12 +177,7 @@ sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamRead
       co_return Status::Unavailable("stream reset");
     }
     auto written = std::make_shared<sim::OneShot<bool>>(scheduler);
-    auto send = [live = live_, exchange, written, answer = *std::move(message)]() {
-      exchange->Send(Serialize(*answer), [live, written]() { live->Post([written]() { written->Set(true); }); });
-      if (exchange->ended()) {
-        written->Set(true);
-      }
-    };
+    auto send = [messages, written, answer = *std::move(message)]() { messages->Send(*answer, written); };
     if (fate.delay_us > 0) {
       waiting->HeldBack(site.label, fate.delay_us);
       scheduler->After(fate.delay_us, site.label.hash(), std::move(send));
@@ -153,46 +191,6 @@ sim::Task<Status> OutsideCalls::Forward(const std::string& path, sim::StreamRead
     co_await *written;
   }
   co_return Status::Ok();
-}
-
-void OrderedCalls::Add(const Exchange::Ptr& exchange, sim::MessagePtr request) {
-  calls_->live()->Post([self = shared_from_this(), exchange, request = std::move(request)]() mutable {
-    self->waiting_.push_back(std::move(request));
-    if (!self->running_) {
-      self->Next(exchange);
-    }
-  });
-}
-
-void OrderedCalls::Close(const Exchange::Ptr& exchange) {
-  calls_->live()->Post([self = shared_from_this(), exchange]() {
-    self->closed_ = true;
-    if (!self->running_) {
-      exchange->End(grpc::Status::OK);
-    }
-  });
-}
-
-void OrderedCalls::Next(const Exchange::Ptr& exchange) {
-  if (waiting_.empty() || exchange->ended()) {
-    running_ = false;
-    if (closed_) {
-      exchange->End(grpc::Status::OK);
-    }
-    return;
-  }
-  running_ = true;
-  sim::MessagePtr request = std::move(waiting_.front());
-  waiting_.pop_front();
-  constexpr Micros kTimeoutUs = 60'000'000;
-  calls_->StartNow(path_, std::move(request), kTimeoutUs, [self = shared_from_this(), exchange](Result<sim::MessagePtr> answer) {
-    if (!answer.ok()) {
-      exchange->End(ToGrpc(answer.error()));
-    } else {
-      exchange->Send(Serialize(**answer));
-    }
-    self->Next(exchange);
-  });
 }
 
 }  // namespace kvjury::ports

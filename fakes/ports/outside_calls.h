@@ -4,7 +4,6 @@
 // a server stream that a nudge holds back lets later ones pass, as the answer of a slow region does; the stream ends behind it.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,10 +11,20 @@
 #include "fakes/base/bytes.h"
 #include "fakes/ports/call_log.h"
 #include "fakes/ports/call_script.h"
-#include "fakes/ports/exchange.h"
 #include "fakes/ports/live_world.h"
 
 namespace kvjury::ports {
+
+/// Where the messages of a server stream go.
+class StreamSink {
+ public:
+  virtual ~StreamSink() = default;
+  /// Nobody takes any more messages.
+  [[nodiscard]] virtual bool ended() const = 0;
+  /// `written` is called on the world's thread, once, when the message is written or never will be; not if the stream has ended before.
+  virtual void Send(const google::protobuf::Message& message, std::function<void()> written) = 0;
+  virtual void End(const Status& status) = 0;
+};
 
 class OutsideCalls {
  public:
@@ -29,7 +38,9 @@ class OutsideCalls {
   /// The same from the world's thread.
   void StartNow(std::string path, sim::MessagePtr request, Micros timeout_us, Done done);
   /// A server stream; the next message is asked for when the one before is written. Any thread.
-  void Open(std::string path, sim::MessagePtr request, Micros timeout_us, Exchange::Ptr exchange);
+  void Open(std::string path, sim::MessagePtr request, Micros timeout_us, std::shared_ptr<StreamSink> sink);
+  /// The same from the world's thread.
+  void OpenNow(std::string path, sim::MessagePtr request, Micros timeout_us, std::shared_ptr<StreamSink> sink);
 
   /// From now on calls that would change data are refused with this sentence. Before the first call.
   void RefuseWrites(std::string sentence) { refusal_ = std::move(sentence); }
@@ -38,8 +49,10 @@ class OutsideCalls {
 
  private:
   sim::Task<void> Unary(std::string path, sim::MessagePtr request, Micros timeout_us, Done done);
-  sim::Task<void> Stream(std::string path, sim::MessagePtr request, Micros timeout_us, Exchange::Ptr exchange);
-  sim::Task<Status> Forward(const std::string& path, sim::StreamReader* reader, const Exchange::Ptr& exchange, WaitingCalls::Call* waiting);
+  struct Messages;
+  sim::Task<void> Stream(std::string path, sim::MessagePtr request, Micros timeout_us, std::shared_ptr<Messages> messages);
+  sim::Task<Status> Forward(const std::string& path, sim::StreamReader* reader, const std::shared_ptr<Messages>& messages,
+                            WaitingCalls::Call* waiting);
   void Count(const std::string& path, std::chrono::steady_clock::time_point begun, bool ok);
 
   LiveWorld* live_;
@@ -49,25 +62,6 @@ class OutsideCalls {
   sim::Address address_;
   bool about_cluster_ = false;
   std::string refusal_;
-};
-
-/// The messages of one stream as calls, one after another, answers in order.
-class OrderedCalls : public std::enable_shared_from_this<OrderedCalls> {
- public:
-  OrderedCalls(OutsideCalls* calls, std::string path) : calls_(calls), path_(std::move(path)) {}
-  void Add(const Exchange::Ptr& exchange, sim::MessagePtr request);
-  /// The client sends no more: the stream ends when the last answer is out.
-  void Close(const Exchange::Ptr& exchange);
-
- private:
-  void Next(const Exchange::Ptr& exchange);
-
-  OutsideCalls* calls_;
-  std::string path_;
-  // Only on the world's thread.
-  std::deque<sim::MessagePtr> waiting_;
-  bool running_ = false;
-  bool closed_ = false;
 };
 
 }  // namespace kvjury::ports

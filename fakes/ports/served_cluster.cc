@@ -13,9 +13,10 @@
 #include "fakes/ports/grpc_server.h"
 #include "fakes/ports/http_calls.h"
 #include "fakes/ports/listener.h"
+#include "fakes/ports/recorder.h"
 #include "fakes/ports/s3_client.h"
 #include "fakes/ports/served_state.h"
-#include "fakes/tikv/cluster_faults.h"
+#include "fakes/ports/served_world.h"
 
 namespace kvjury::ports {
 
@@ -36,25 +37,6 @@ int64_t WallClockMs() {
 uint64_t NewClusterId() {
   const auto now = std::chrono::system_clock::now().time_since_epoch().count();
   return Mix64(static_cast<uint64_t>(now), static_cast<uint64_t>(getpid())) >> 1 | 1;
-}
-
-sim::FabricOptions NoLatency() {
-  sim::FabricOptions options;
-  options.latency_us = 0;
-  return options;
-}
-
-// Keys at which the versions, or without any the bytes that keys may begin with, fall into `regions` parts.
-std::vector<Bytes> EvenCuts(const std::vector<tikv::UserVersion>& versions, uint32_t regions) {
-  std::vector<Bytes> cuts;
-  for (uint32_t i = 1; i < regions; ++i) {
-    if (versions.empty()) {
-      cuts.emplace_back(1, static_cast<char>(256 * i / regions));
-    } else {
-      cuts.push_back(versions[versions.size() * i / regions].key);
-    }
-  }
-  return cuts;
 }
 
 // The clock begins above all that was given out where the versions are from.
@@ -105,16 +87,14 @@ class ServedCluster::Impl {
  public:
   explicit Impl(ServeOptions options)
       : options_(std::move(options)),
-        world_(options_.faults, NoLatency()),
-        storages_([this, open = objects::Storages::LocalFolders()](const std::string& path) { return Watched(open(path)); }),
-        script_(&world_),
-        live_(&world_),
+        served_(options_.faults, [this](const std::string& path) { return OpenFolder(path); }),
+        live_(&served_.world()),
         ready_(ready_promise_.get_future().share()) {
-    storages_.ServeS3([this](const ::backup::S3& target) {
-      S3ClientOptions client;
-      client.stopping = [this]() { return live_.stopping(); };
-      return Watched(S3ObjectStore::Open(target, std::move(client)));
-    });
+    if (options_.on_recorded) {
+      recorder_ = std::make_unique<Recorder>(&served_.world(), options_.on_recorded);
+      live_.RecordTo(recorder_.get());
+    }
+    served_.storages().ServeS3([this](const ::backup::S3& target) { return OpenS3(target); });
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -138,8 +118,8 @@ class ServedCluster::Impl {
       endpoint->SetAccepting(false);
     }
     live_.Stop();
-    if (cluster_ != nullptr) {
-      cluster_->WatchStores({});
+    if (served_.has_cluster()) {
+      cluster().WatchStores({});
     }
     for (std::unique_ptr<Endpoint>& endpoint : endpoints_) {
       endpoint->listener.reset();
@@ -148,8 +128,11 @@ class ServedCluster::Impl {
         endpoint->grpc->Stop(0);
       }
     }
-    if (cluster_ != nullptr) {
-      cluster_->Shutdown();
+    if (served_.has_cluster()) {
+      if (recorder_ != nullptr) {
+        recorder_->End();
+      }
+      cluster().Shutdown();
     }
     if (kept_.state != nullptr) {
       (void)kept_.state->Drain().ok();  // a failure was told when it happened
@@ -160,11 +143,26 @@ class ServedCluster::Impl {
   std::vector<ServedStore> stores_;
   CallLog calls_;
   LiveWorld& live() { return live_; }
-  sim::World& world() { return world_; }
-  tikv::Cluster& cluster() { return *cluster_; }
-  CallScript& script() { return script_; }
+  sim::World& world() { return served_.world(); }
+  tikv::Cluster& cluster() { return served_.cluster(); }
+  Recorder* recorder() { return recorder_.get(); }
+  CallScript& script() { return served_.script(); }
 
  private:
+  Result<std::unique_ptr<objects::ObjectStore>> OpenFolder(const std::string& path) {
+    objects::Storages::Factory open = objects::Storages::LocalFolders();
+    return Watched(recorder_ == nullptr ? open(path) : RecordedStorages(recorder_.get(), std::move(open))(path));
+  }
+
+  Result<std::unique_ptr<objects::ObjectStore>> OpenS3(const ::backup::S3& target) {
+    objects::Storages::S3Factory open = [this](const ::backup::S3& bucket) {
+      S3ClientOptions client;
+      client.stopping = [this]() { return live_.stopping(); };
+      return S3ObjectStore::Open(bucket, std::move(client));
+    };
+    return Watched(recorder_ == nullptr ? open(target) : RecordedStorages(recorder_.get(), std::move(open))(target));
+  }
+
   Status StartAll() {
     if (!options_.tls.certificate.empty()) {
       Result<std::shared_ptr<TlsContext>> loaded = TlsContext::Load(options_.tls);
@@ -190,36 +188,41 @@ class ServedCluster::Impl {
     RETURN_IF_ERROR(MakeCluster());
     RETURN_IF_ERROR(KeepPorts());
     size_t i = 0;
-    for (const sim::Address& address : cluster_->pd().addresses()) {
-      RETURN_IF_ERROR(Serve(endpoints_[i].get(), address, &cluster_->pd().methods()));
+    for (const sim::Address& address : cluster().pd().addresses()) {
+      RETURN_IF_ERROR(Serve(endpoints_[i].get(), address, &cluster().pd().methods()));
       ++i;
     }
     i = 0;
-    for (const StoreId id : cluster_->store_ids()) {
+    for (const StoreId id : cluster().store_ids()) {
       stores_[i].id = id.value();
-      RETURN_IF_ERROR(Serve(EndpointOfStore(i), cluster_->store_address(id), &cluster_->methods(id)));
+      RETURN_IF_ERROR(Serve(EndpointOfStore(i), cluster().store_address(id), &cluster().methods(id)));
       ++i;
     }
-    cluster_->WatchStores([this](StoreId id, bool alive) { FollowStore(id, alive); });
+    cluster().WatchStores([this](StoreId id, bool alive) { FollowStore(id, alive); });
     return ListenForCommands();
   }
 
   Result<std::unique_ptr<objects::ObjectStore>> Watched(Result<std::unique_ptr<objects::ObjectStore>> store) {
-    return store.ok() ? script_.waiting().storage().Watched(*std::move(store)) : std::move(store);
+    return store.ok() ? served_.script().waiting().storage().Watched(*std::move(store)) : std::move(store);
   }
 
   Status ListenForCommands() {
     if (options_.control.empty()) {
       return Status::Ok();
     }
-    control_ = std::make_unique<Control>(cluster_.get(), &script_, &calls_);
+    control_ = std::make_unique<Control>(&cluster(), &served_.script(), &calls_);
     ASSIGN_OR_RETURN(socket_, ControlSocket::Start(options_.control, [this](std::string_view line) { return Command(line); }));
     return Status::Ok();
   }
 
   std::string Command(std::string_view line) {
     std::string answer = R"({"error": "the cluster is stopping"})";
-    live_.Run([this, line, &answer]() { answer = control_->Execute(line); });
+    live_.Run([this, line, &answer]() {
+      if (recorder_ != nullptr) {
+        recorder_->Command(line);
+      }
+      answer = control_->Execute(line);
+    });
     // Who killed a store finds its ports closed.
     for (int i = 0; i < kSettlePolls; ++i) {
       if (std::all_of(endpoints_.begin(), endpoints_.end(), [](const auto& endpoint) { return endpoint->settled(); })) {
@@ -303,48 +306,48 @@ class ServedCluster::Impl {
     return kept_.state->Drain();
   }
 
-  Status MakeCluster() {
-    tikv::ClusterOptions options;
-    options.cluster_id = kept_.is_new() ? NewClusterId() : kept_.saved.cluster_id;
-    options.durable = kept_.state.get();
-    options.keep_collected = options_.keep_collected;
-    options.stores = options_.stores;
-    options.pd_members = options_.pd_members;
-    options.clock_start_ms = ClockStartMs(options_);
-    options.storages = &storages_;
-    options.sst_codec = tikv::SstCodec::kRocksDb;
-    options.instant = true;
-    options.raft.commit_us = 0;
+  // What the cluster begins as, but for the versions.
+  [[nodiscard]] record::RecordingBegin BeginOf() const {
+    record::RecordingBegin begin;
+    begin.set_schema(kRecordingSchema);
+    begin.set_cluster_id(kept_.is_new() ? NewClusterId() : kept_.saved.cluster_id);
+    begin.set_keep_collected(options_.keep_collected);
+    begin.set_stores(options_.stores);
+    begin.set_pd_members(options_.pd_members);
+    begin.set_regions(options_.regions);
+    begin.set_clock_start_ms(ClockStartMs(options_));
+    begin.set_read_only(options_.read_only);
+    *begin.mutable_faults() = options_.faults;
     for (const std::string& address : pd_addresses_) {
-      options.pd_client_urls.push_back((tls_ != nullptr ? "https://" : "http://") + address);
+      begin.add_pd_client_url((tls_ != nullptr ? "https://" : "http://") + address);
     }
     for (const ServedStore& store : stores_) {
-      options.advertised.push_back({store.address, store.status_address});
+      record::RecordingBegin::Advertised* advertised = begin.add_advertised();
+      advertised->set_address(store.address);
+      advertised->set_status_address(store.status_address);
     }
-    cluster_ = std::make_unique<tikv::Cluster>(&world_, options);
-    if (!cluster_->loaded().ok()) {
-      return Status::DataLoss("the state in " + options_.data + " cannot be used: " + cluster_->loaded().message());
+    return begin;
+  }
+
+  Status MakeCluster() {
+    record::RecordingBegin begin = BeginOf();
+    DateVersions(options_.at.valid() ? options_.at : Timestamp::Compose(begin.clock_start_ms() - kLoadedBeforeMs, 0), &options_.versions);
+    if (recorder_ != nullptr) {
+      for (const tikv::UserVersion& version : options_.versions) {
+        record::RecordingBegin::Version* recorded = begin.add_version();
+        recorded->set_key(version.key);
+        recorded->set_value(version.value);
+        recorded->set_start_ts(version.start_ts.value());
+        recorded->set_commit_ts(version.commit_ts.value());
+      }
+      options_.versions = {};
+      recorder_->Begin(begin);
     }
-    if (!options_.versions.empty()) {
-      const Timestamp before = Timestamp::Compose(options.clock_start_ms - kLoadedBeforeMs, 0);
-      DateVersions(options_.at.valid() ? options_.at : before, &options_.versions);
-      cluster_->LoadVersions(options_.versions);
+    const Status made = served_.MakeCluster(begin, std::exchange(options_.versions, {}), kept_.state.get(), kept_.is_new());
+    if (!made.ok()) {
+      return Status::DataLoss("the state in " + options_.data + " cannot be used: " + made.message());
     }
-    for (const Bytes& cut : EvenCuts(options_.versions, kept_.is_new() ? options_.regions : 0)) {
-      static_cast<void>(cluster_->SplitAt(cut));  // false where two cuts fall on one key
-    }
-    options_.versions = {};
-    if (kept_.is_new() && options_.faults.trigger().empty_key_region()) {
-      CHECK(cluster_->SplitAt(""));
-    }
-    if (kept_.is_new()) {
-      cluster_->SpreadLeaders();
-    }
-    script_.RecordTo(options_.on_call);
-    script_.SetRegionStart([this](const google::protobuf::Message& request) {
-      return cluster_->RegionStart(tikv::AddressedRegion(*cluster_, request));
-    });
-    faults_ = std::make_unique<tikv::FaultExecutor>(&world_, std::vector<tikv::Cluster*>{cluster_.get()});
+    served_.script().RecordTo(options_.on_call);
     return Status::Ok();
   }
 
@@ -392,39 +395,36 @@ class ServedCluster::Impl {
 
   Status Serve(Endpoint* endpoint, const sim::Address& address, const sim::MethodTable* methods) {
     auto measure = [this, endpoint, address]() { return Measure(*endpoint, address); };
-    endpoint->http = std::make_unique<HttpCalls>(&live_, methods, &calls_, &script_, address, std::move(measure));
-    endpoint->grpc = std::make_unique<GrpcServer>(&live_, methods, &calls_, GrpcServerOptions{address, &script_, options_.read_only});
+    endpoint->http = std::make_unique<HttpCalls>(&live_, methods, &calls_, &served_.script(), address, std::move(measure));
+    endpoint->grpc = std::make_unique<GrpcServer>(&live_, methods, &calls_, GrpcServerOptions{address, &served_.script(), options_.read_only});
     return endpoint->grpc->Start();
   }
 
-  MetricsOfAddress Measure(const Endpoint& endpoint, const sim::Address& address) const {
+  MetricsOfAddress Measure(const Endpoint& endpoint, const sim::Address& address) {
     MetricsOfAddress metrics;
     metrics.address = address;
     metrics.connections = endpoint.open_connections();
-    const StoreId store = cluster_->StoreAt(address);
-    for (const auto& [start, region] : cluster_->regions().by_start()) {
-      const StoreId leader = cluster_->raft().Leader(region->id);
+    const StoreId store = cluster().StoreAt(address);
+    for (const auto& [start, region] : cluster().regions().by_start()) {
+      const StoreId leader = cluster().raft().Leader(region->id);
       ++metrics.regions;
       metrics.leaders += leader.valid() && (leader == store || !store.valid()) ? 1 : 0;
     }
     for (size_t cf = 0; store.valid() && cf < tikv::kColumnFamilyCount; ++cf) {
       const auto family = static_cast<tikv::ColumnFamily>(cf);
-      metrics.records.emplace_back(tikv::ColumnFamilyName(family), cluster_->engine().RecordCount(family));
+      metrics.records.emplace_back(tikv::ColumnFamilyName(family), cluster().engine().RecordCount(family));
     }
     metrics.longest_step_us = static_cast<uint64_t>(live_.longest_step_us());
-    const auto& faults = cluster_->world()->faults().fired_counts();
+    const auto& faults = cluster().world()->faults().fired_counts();
     metrics.faults.assign(faults.begin(), faults.end());
     return metrics;
   }
 
   ServeOptions options_;
   std::shared_ptr<const TlsContext> tls_;
-  sim::World world_;
-  objects::Storages storages_;
   ServedState kept_;
-  std::unique_ptr<tikv::Cluster> cluster_;
-  std::unique_ptr<tikv::FaultExecutor> faults_;
-  CallScript script_;
+  ServedWorld served_;
+  std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Control> control_;
   std::unique_ptr<ControlSocket> socket_;
   LiveWorld live_;
@@ -436,6 +436,7 @@ class ServedCluster::Impl {
 
 Result<std::unique_ptr<ServedCluster>> ServedCluster::Start(ServeOptions options) {
   RETURN_IF_ERROR(sim::CheckBugNames(options.faults));
+  CHECK(options.on_recorded == nullptr || options.data.empty()) << "what a folder holds is not recorded";
   auto impl = std::make_unique<Impl>(std::move(options));
   RETURN_IF_ERROR(impl->Start());
   return std::unique_ptr<ServedCluster>(new ServedCluster(std::move(impl)));
@@ -452,6 +453,11 @@ std::vector<std::string> ServedCluster::WhoWaits(const WhoWaitsQuery& query) {
 }
 LiveWorld& ServedCluster::live() { return impl_->live(); }
 tikv::Cluster& ServedCluster::cluster() { return impl_->cluster(); }
+void ServedCluster::Mark(const std::string& what) {
+  if (impl_->recorder() != nullptr) {
+    impl_->recorder()->Mark(what);
+  }
+}
 void ServedCluster::Stop() { impl_->Stop(); }
 
 }  // namespace kvjury::ports

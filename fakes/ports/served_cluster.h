@@ -65,6 +65,9 @@ struct ServeOptions {
   std::chrono::milliseconds preface_timeout{10'000};
   /// Told of every call from outside after it was answered, on the world's thread. May be empty.
   std::function<void(const CallRecord&)> on_call;
+  /// Takes the recording of everything that reaches the cluster (recorder.h), as it grows and until Stop has returned. Not with `data`.
+  /// From several threads, one at a time. May be empty.
+  std::function<void(std::string_view bytes)> on_recorded;
   /// A line for people about a connection. May be empty. From several threads.
   std::function<void(const std::string&)> on_connection;
 };
@@ -99,6 +102,8 @@ class ServedCluster {
   LiveWorld& live();
   /// Only on the world's thread, or after Stop.
   tikv::Cluster& cluster();
+  /// Says in the recording, if there is one, that somebody looks at the cluster now, and what for. Only on the world's thread.
+  void Mark(const std::string& what);
 
   /// Closes the ports, ends all calls, stops the world. Idempotent.
   void Stop();

@@ -22,7 +22,7 @@ namespace {
 class ReplayVerb : public Verb {
  public:
   CLI::App* Register(CLI::App* program) override {
-    CLI::App* verb = program->add_subcommand("replay", "Runs a recorded case, or judges a drill's evidence, again: same verdict, same digest?");
+    CLI::App* verb = program->add_subcommand("replay", "Runs a recorded case again, or makes a drill's clusters again and judges them: same verdict, same digest?");
     verb->add_option("FILE|BUNDLE", path_, "A case file, a folder of results with case files in it, or a drill's folder or certificate")->required();
     verb->add_option("--out", options_.out, "Folder for the results")->capture_default_str();
     verb->add_flag("--json", options_.json, "The verdict as one JSON object on stdout");
@@ -83,11 +83,22 @@ class ReplayVerb : public Verb {
       *terminal->err << fmt::format("kvjury replay: {} inputs are those of the certificate\n", *verified);
     }
     const Result<record::DrillRecord> before = tools::ReadDrillRecord(folder);
-    const Result<record::DrillRecord> again = before.ok() ? tools::ReplayDrill(folder) : before;
-    if (!again.ok()) {
-      return Fail(terminal, again.error());
+    const Result<tools::DrillReplay> replayed = before.ok() ? tools::ReplayDrill(folder) : Result<tools::DrillReplay>(before.status());
+    if (!replayed.ok() && replayed.status().code() == StatusCode::kConflict) {
+      *terminal->err << fmt::format("kvjury replay: {}\n", replayed.error().message());
+      return ExitCode::kNotSameRun;
     }
-    *terminal->err << fmt::format("{}: {}: {}\ndigest {}\n", reports::DrillName(*again), reports::DrillWord(again->outcome()), reports::WhyOf(*again),
+    if (!replayed.ok()) {
+      return Fail(terminal, replayed.error());
+    }
+    const record::DrillRecord* again = &replayed->record;
+    const tools::PlayedCalls& played = replayed->played;
+    *terminal->err << (played.clusters == 0
+                           ? "kvjury replay: the drill recorded nothing to play again; the evidence alone is judged\n"
+                           : fmt::format("kvjury replay: {} played again through {} s, {} calls answered as they were; the evidence holds the keys that "
+                                         "came of them\n",
+                                         played.clusters == 1 ? "the cluster" : "both clusters", played.took_us / 1'000'000, played.calls))
+                   << fmt::format("{}: {}: {}\ndigest {}\n", reports::DrillName(*again), reports::DrillWord(again->outcome()), reports::WhyOf(*again),
                                   again->digest())
                    << std::flush;
     if (options_.json) {

@@ -16,6 +16,7 @@
 #include "harness/judge/judge_drill.h"
 #include "harness/juicefs/view_json.h"
 #include "harness/remote/read_cluster.h"
+#include "harness/tools/drill_recording.h"
 #include "reports/out_files.h"
 #include "reports/text.h"
 
@@ -177,27 +178,14 @@ class Drill {
   Status ReadSource() {
     RETURN_IF_ERROR(FindCut());
     evidence_.set_cut_ts(cut_.value());
-    judge::Pairs truth;
-    site_.source().live().Run([this, &truth]() {
-      truth = explore::ReadTruth(&site_.source().cluster(), cut_);
-      if (options_.recipe.logical()) {
-        for (const judge::KeyChange& change : explore::ReadChanges(&site_.source().cluster(), cut_, after_backup_)) {
-          record::DrillEvidence::Change& kept = *evidence_.add_change();
-          kept.set_key(change.key);
-          kept.set_commit_ts(change.commit_ts.value());
-          kept.set_deleted(!change.version.has_value());
-          if (change.version.has_value()) {
-            kept.set_value(change.version->value);
-            kept.set_start_ts(change.version->start_ts.value());
-          }
-        }
-      }
-    });
     if (options_.recipe.logical()) {
       evidence_.set_window_end_ts(after_backup_.value());
     }
-    judge::AddPairs(truth, evidence_.mutable_source());
-    source_ = std::move(truth);
+    site_.source().live().Run([this]() {
+      site_.source().Mark(kSourceMark);
+      tools::ReadSource(&site_.source().cluster(), &evidence_);
+    });
+    source_ = judge::PairsFrom(evidence_.source());
     return Status::Ok();
   }
 
@@ -243,19 +231,10 @@ class Drill {
     } else {
       kept.add_unreadable(read.error().message());
     }
-    judge::TargetRecords records;
-    site_.target().live().Run([this, &records]() { records = explore::ReadRecords(&site_.target().cluster()); });
-    kept.mutable_finding()->Assign(records.findings.begin(), records.findings.end());
-    kept.set_records_checked(records.records_checked);
-    for (const auto& [key, ts] : records.newest_commit_ts) {
-      record::DrillEvidence::Pair& pair = *kept.add_newest();
-      pair.set_key(key);
-      pair.set_commit_ts(ts.value());
-    }
-    for (const Bytes& boundary : records.undecodable_boundaries) {
-      kept.add_undecodable_boundary(boundary);
-    }
-    kept.set_boundaries_checked(records.boundaries_checked);
+    site_.target().live().Run([this]() {
+      site_.target().Mark(kTargetMark);
+      ReadTargetRecords(&site_.target().cluster(), &evidence_);
+    });
   }
 
   // Two mounts of the kernel; a tool that names no cut is beside the view that its own keys give.
@@ -329,6 +308,7 @@ class Drill {
   }
 
   Status Keep() {
+    site_.StopClusters();
     RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + kDrillEvidenceFile, ZstdCompress(evidence_.SerializeAsString())));
     AddInput("all that was judged", kDrillEvidenceFile);
     RETURN_IF_ERROR(WriteKeys(evidence_.source(), kSourceKeysFile));
@@ -338,10 +318,12 @@ class Drill {
       AddInput("target", kTargetKeysFile);
     }
     for (const char* cluster : {"source", "target"}) {
-      const std::string file = std::string("calls-") + cluster + ".tsv.gz";
-      if (const std::string calls = site_.CallsOf(cluster); !calls.empty()) {
-        RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + file, GzipCompress(calls)));
-        AddInput(std::string("calls that the ") + cluster + " answered", file);
+      const DrillSite::Recorded& recorded = site_.RecordedOf(cluster);
+      if (!recorded.calls.empty()) {
+        RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + RecordingFile(cluster), ZstdCompress(recorded.inputs)));
+        AddInput(std::string("all that reached the ") + cluster, RecordingFile(cluster));
+        RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + CallsFile(cluster), GzipCompress(recorded.calls)));
+        AddInput(std::string("calls that the ") + cluster + " answered", CallsFile(cluster));
       }
     }
     if (walks_.has_value()) {
@@ -407,14 +389,17 @@ Status WriteDrillRecord(const std::string& folder, const record::DrillRecord& re
   return reports::WriteFileWhole(folder + "/" + kDrillRecordFile, text);
 }
 
-Result<record::DrillRecord> ReplayDrill(const std::string& folder) {
-  ASSIGN_OR_RETURN(record::DrillRecord record, ReadDrillRecord(folder));
+Result<DrillReplay> ReplayDrill(const std::string& folder) {
+  DrillReplay replay;
+  record::DrillRecord& record = replay.record;
+  ASSIGN_OR_RETURN(record, ReadDrillRecord(folder));
   ASSIGN_OR_RETURN(const std::string packed, explore::ReadTextFile(folder + "/" + kDrillEvidenceFile, "file of a drill"));
   ASSIGN_OR_RETURN(const Bytes bytes, ZstdDecompress(packed, kEvidenceBytesMax));
   record::DrillEvidence evidence;
   if (!evidence.ParseFromString(bytes)) {
     return Status::DataLoss(folder + "/" + kDrillEvidenceFile + " is no evidence of a drill");
   }
+  ASSIGN_OR_RETURN(replay.played, PlayRecordings(folder, record, evidence));
   std::optional<judge::DrillWalks> walks;
   if (!evidence.source_walk().empty()) {
     judge::DrillWalks read;
@@ -429,7 +414,7 @@ Result<record::DrillRecord> ReplayDrill(const std::string& folder) {
   record.clear_outcome();
   record.clear_why();
   judge::JudgeDrill(evidence, walks, &record);
-  return record;
+  return replay;
 }
 
 }  // namespace kvjury::tools

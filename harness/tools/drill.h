@@ -6,6 +6,7 @@
 // Not modelled: a target that is used while the restore runs. Runs inside a confinement. Blocks.
 #pragma once
 
+#include "harness/tools/drill_recording.h"
 #include "harness/tools/drill_site.h"
 
 namespace kvjury::tools {
@@ -24,8 +25,13 @@ record::DrillRecord BeginRecord(const record::Recipe& recipe, const record::Dril
 /// The record is complete whatever happens; what the drill itself could not do is UNPROVEN with the reason.
 record::DrillRecord RunDrill(const DrillOptions& options);
 
-/// Judges the evidence in a drill's folder again. Errors: kNotFound, kDataLoss, kEnvironment naming the file.
-Result<record::DrillRecord> ReplayDrill(const std::string& folder);
+struct DrillReplay {
+  record::DrillRecord record;
+  PlayedCalls played;
+};
+/// Plays the recordings in a drill's folder and judges its evidence again. Errors: kNotFound, kDataLoss, kEnvironment naming the file; kConflict
+/// when a call is answered in another way than it was, or the clusters are not what the evidence says.
+Result<DrillReplay> ReplayDrill(const std::string& folder);
 
 /// Reads and writes the record of a drill's folder. Errors as above.
 Result<record::DrillRecord> ReadDrillRecord(const std::string& folder);

@@ -106,10 +106,9 @@ Status DrillSite::StartCluster(const std::string& name, ports::ServeOptions opti
     const std::string folder = options_.scratch + "/tls";
     options.tls = {folder + "/ca.pem", folder + "/server.pem", folder + "/server-key.pem"};
   }
-  options.on_call = [calls = &calls_[name]](const ports::CallRecord& call) {
-    *calls += fmt::format("{}\t{}\t{}\t{}\t{:016x}\t{}\t{:016x}\t{}\n", call.begun_us, call.ended_us, StatusCodeName(call.code),
-                          call.request_bytes, call.request_digest, call.answer_bytes, call.answer_digest, call.label.text());
-  };
+  Recorded* recorded = &recorded_[name];
+  options.on_call = [recorded](const ports::CallRecord& call) { recorded->calls += ports::CallLine(call); };
+  options.on_recorded = [recorded](std::string_view bytes) { recorded->inputs += bytes; };
   Result<std::unique_ptr<ports::ServedCluster>> started = ports::ServedCluster::Start(std::move(options));
   if (!started.ok()) {
     return started.error().WithContext(name);
@@ -219,13 +218,12 @@ Result<std::unique_ptr<objects::ObjectStore>> DrillSite::Storage() {
   return objects::DirectoryObjectStore::Open(words_.at("storage_folder"), objects::DirectoryObjectStore::Access::kReadOnly);
 }
 
-std::string DrillSite::CallsOf(const std::string& cluster) {
-  ports::ServedCluster* served = cluster == "source" ? source_.get() : target_.get();
-  std::string calls;
-  if (served != nullptr) {
-    served->live().Run([this, &cluster, &calls]() { calls = calls_[cluster]; });
+void DrillSite::StopClusters() {
+  for (ports::ServedCluster* cluster : {source_.get(), target_.get(), frozen_.get()}) {
+    if (cluster != nullptr) {
+      cluster->Stop();
+    }
   }
-  return calls;
 }
 
 Timestamp DrillSite::Now() {

@@ -118,9 +118,15 @@ class DrillSite {
   Status RunPhase(const std::string& phase, record::DrillRecord* record);
   /// How often each kind of fault struck so far, in all of the site.
   [[nodiscard]] std::map<std::string, uint64_t> FaultsFired();
-  /// All calls that "source" or "target" answered so far, a line each: begun and ended in virtual microseconds, status, bytes and digest of
-  /// the request and of the answer, label. What was said is not kept.
-  std::string CallsOf(const std::string& cluster);
+  /// What went on at a cluster's ports: a line for each call that was answered (ports::CallLine), and the recording of all that reached it.
+  struct Recorded {
+    std::string calls;
+    std::string inputs;
+  };
+  /// Ends the clusters; nothing else may be asked of the site afterwards.
+  void StopClusters();
+  /// Of "source" or "target"; after StopClusters.
+  [[nodiscard]] const Recorded& RecordedOf(const std::string& cluster) { return recorded_[cluster]; }
   /// Why a phase that was ended by its limit counts as a hang: which call waits for which, and who was asked what
   /// meanwhile. Empty: it was still getting on.
   [[nodiscard]] const std::string& stuck() const { return stuck_; }
@@ -145,7 +151,7 @@ class DrillSite {
   const DrillOptions& options_;
   Words words_;
   // By cluster; each grows on the thread of its world, so that they outlive the clusters.
-  std::map<std::string, std::string> calls_;
+  std::map<std::string, Recorded> recorded_;
   std::unique_ptr<ports::ServedCluster> source_;
   std::unique_ptr<ports::ServedCluster> target_;
   std::unique_ptr<ports::ServedCluster> frozen_;

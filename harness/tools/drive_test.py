@@ -4,10 +4,12 @@ Usage: drive_test.py PROGRAM SOURCE_FOLDER [Class[.test]]. KVJURY_DRILLS=N repea
 """
 
 import glob
+import gzip
 import html
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,7 +66,10 @@ class Same(unittest.TestCase):
         for name in ("report.html", "matrix.md", "junit.xml", "verdict.json"):
             self.assertGreater(os.path.getsize(os.path.join(out, name)), 100, name)
         self.assertIn("report:", done.stdout)
+        for recipe in recipes:
+            self.PlaysAgain(os.path.join(out, records[(recipe, "")]["folder"]), records[(recipe, "")]["digest"])
         folder = os.path.join(out, records[("br-txn", "")]["folder"])
+        self.AnotherAnswerIsNotTheSameRun(folder)
         self.assertIn("inputs are those of the certificate", Run(PROGRAM, "replay", os.path.join(folder, "certificate.json")).stdout)
         # Its own tools see the same: the kept keys, and the kept walks.
         Run(PROGRAM, "diff", f"view://{folder}/mount-source.jsonl", f"view://{folder}/mount-target.jsonl")
@@ -73,6 +78,37 @@ class Same(unittest.TestCase):
         with open(os.path.join(folder, "mount-target.jsonl"), "a", encoding="utf-8") as file:
             file.write("\n")
         self.assertIn("mount-target.jsonl", Run(PROGRAM, "replay", os.path.join(folder, "certificate.json"), ok=(6,)).stdout)
+
+
+    def PlaysAgain(self, folder, digest):
+        """Without the tools: all that reached both clusters makes them again, call by call."""
+        said = Run(PROGRAM, "replay", folder).stdout
+        self.assertRegex(said, r"both clusters played again through \d+ s, \d{3,} calls answered as they were")
+        self.assertIn(digest, said)
+
+    def AnotherAnswerIsNotTheSameRun(self, folder):
+        """One digit of one recorded answer's digest in a copy of the folder."""
+        copy = os.path.join(self.enterContext(Folder()), "copy")
+        shutil.copytree(folder, copy)
+        os.remove(os.path.join(copy, "certificate.json"))
+        calls = os.path.join(copy, "calls-source.tsv.gz")
+        with gzip.open(calls, "rt", encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        fields = lines[100].split("\t")
+        fields[6] = ("0" if fields[6][0] != "0" else "1") + fields[6][1:]
+        lines[100] = "\t".join(fields)
+        with gzip.open(calls, "wt", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+        said = Run(PROGRAM, "replay", copy, ok=(5,)).stdout
+        self.assertIn("of the source, call 101 was", said)
+        # A recording that breaks off is none.
+        shutil.copy(os.path.join(folder, "calls-source.tsv.gz"), calls)
+        recording = os.path.join(copy, "recording-source.pb.zst")
+        with open(recording, "r+b") as file:
+            file.truncate(os.path.getsize(recording) // 2)
+        self.assertIn("zstd", Run(PROGRAM, "replay", copy, ok=(6,)).stdout)
+        os.remove(recording)
+        self.assertIn("recording-source.pb.zst", Run(PROGRAM, "replay", copy, ok=(6,)).stdout)
 
 
 class FalseSuccesses(unittest.TestCase):
