@@ -161,7 +161,7 @@ struct Recording {
   std::map<uint64_t, uint64_t> stream_ended;
 };
 
-Result<Recording> Read(std::string_view bytes, StorageAnswers* answers) {
+Result<Recording> Read(std::string_view bytes, Micros virtual_us_max, StorageAnswers* answers) {
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
   Recording recording;
   bool at_end = false;
@@ -172,8 +172,15 @@ Result<Recording> Read(std::string_view bytes, StorageAnswers* answers) {
     return Status::Unsupported(fmt::format("a recording of schema {}, expected {}", recording.begin.schema(), kRecordingSchema));
   }
   const record::RecordingBegin& begin = recording.begin;
-  if (begin.stores() == 0 || begin.stores() > kServersMax || begin.pd_members() == 0 || begin.pd_members() > kServersMax || begin.clock_start_ms() <= 0) {
+  if (begin.stores() == 0 || begin.stores() > kServersMax || begin.pd_members() == 0 || begin.pd_members() > kServersMax ||
+      begin.clock_start_ms() <= 0 || begin.cluster_id() == 0) {
     return Status::DataLoss("a recording of no cluster that was served");
+  }
+  for (int i = 0; i < begin.version_size(); ++i) {
+    const record::RecordingBegin::Version& version = begin.version(i);
+    if (version.start_ts() == 0 || version.commit_ts() <= version.start_ts() || (i > 0 && begin.version(i - 1).key() >= version.key())) {
+      return Status::DataLoss("a recording whose cluster begins with keys out of order or without timestamps");
+    }
   }
   RETURN_IF_ERROR(sim::CheckBugNames(begin.faults()));
   uint64_t inputs = 0;
@@ -184,6 +191,9 @@ Result<Recording> Read(std::string_view bytes, StorageAnswers* answers) {
       recording.stream_ended[input.stream_ended().stream()] = input.stream_ended().number();
     } else {
       recording.inputs.push_back(input);
+    }
+    if (input.now_us() > virtual_us_max) {
+      return Status::DataLoss(fmt::format("an input at {} us, after more than {} s", input.now_us(), virtual_us_max / 1'000'000));
     }
     if (input.has_end() && input.end().inputs() == inputs) {
       return recording;
@@ -248,10 +258,11 @@ class Replay {
   Status ComeTo(const RecordedInput& input, uint64_t number) {
     sim::Scheduler& scheduler = served_.world().scheduler();
     while (scheduler.events_run() < input.events_run()) {
-      if (!scheduler.RunOne()) {
-        return Status::Conflict(fmt::format("after {} inputs and {} events nothing is left to happen; the recorded world went on to event {}", number,
-                                            scheduler.events_run(), input.events_run()));
+      if (scheduler.next_event_us() < 0 || scheduler.next_event_us() > input.now_us()) {
+        return Status::Conflict(fmt::format("after {} inputs and {} events nothing is left to happen until {} us; the recorded world went on to event {}",
+                                            number, scheduler.events_run(), input.now_us(), input.events_run()));
       }
+      scheduler.RunOne();
     }
     scheduler.AdvanceTo(input.now_us());
     if (scheduler.events_run() != input.events_run() || scheduler.now_us() != input.now_us()) {
@@ -346,7 +357,7 @@ class Replay {
 
 Result<ReplayCounts> ReplayRecording(std::string_view recording, const ReplayOptions& options) {
   StorageAnswers answers;
-  ASSIGN_OR_RETURN(const Recording read, Read(recording, &answers));
+  ASSIGN_OR_RETURN(const Recording read, Read(recording, options.virtual_us_max, &answers));
   return Replay(read, &answers, options).Run();
 }
 

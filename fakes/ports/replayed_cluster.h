@@ -21,6 +21,8 @@ struct ReplayOptions {
   std::function<void(const CallRecord&)> on_call;
   /// At each mark, with the cluster as it is then. May be empty.
   std::function<void(const std::string& mark, tikv::Cluster* cluster)> on_mark;
+  /// A recording of a longer time is refused.
+  Micros virtual_us_max = Micros{30} * 24 * 3'600 * 1'000'000;
 };
 
 struct ReplayCounts {

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "fakes/base/digest.h"
 #include "fakes/ports/control_socket.h"
 #include "fakes/ports/recorder.h"
 #include "fakes/ports/served_cluster.h"
@@ -181,6 +182,36 @@ TEST_F(ReplayedCluster, WhatBreaksOffOrIsNoRecordingIsRefused) {
   const std::vector<RecordedInput> inputs = Inputs(recorded.recording, &begin);
   begin.set_schema(kRecordingSchema + 1);
   EXPECT_EQ(ReplayRecording(Written(begin, inputs), {}).status().code(), StatusCode::kUnsupported);
+}
+
+TEST_F(ReplayedCluster, DamageAnywhereIsRefusedOrAnotherWorldAndNeverACrash) {
+  std::string recording;
+  {
+    ServeOptions options;
+    options.pd_port = 0;
+    options.stores = 1;
+    options.versions = {{"loaded", "before", {}, {}}};
+    options.on_recorded = [&recording](std::string_view bytes) { recording += bytes; };
+    const std::unique_ptr<ServedCluster> served = *ServedCluster::Start(std::move(options));
+    TestClusterClient client(served->pd_addresses().front());
+    for (const char* key : {"a", "b", "c"}) {
+      ASSERT_TRUE(client.Put(key, "value").has_value());
+    }
+    served->Stop();
+  }
+  ReplayOptions options;
+  options.virtual_us_max = 60'000'000;
+  ASSERT_TRUE(ReplayRecording(recording, options).ok());
+  std::map<StatusCode, int> ends;
+  uint64_t state = 1;
+  for (int i = 0; i < 2000; ++i) {
+    std::string damaged = recording;
+    state = Mix64(state, 7);
+    damaged[state % damaged.size()] = static_cast<char>(static_cast<unsigned char>(damaged[state % damaged.size()]) ^ (1U << (state >> 32) % 8));
+    ++ends[ReplayRecording(damaged, options).status().code()];
+  }
+  EXPECT_GT(ends[StatusCode::kDataLoss], 20);
+  EXPECT_GT(ends[StatusCode::kConflict], 20);
 }
 
 TEST(Recorder, CredentialsOfAStorageAreMaskedWithAsManyBytesAndNothingElseIs) {

@@ -15,7 +15,7 @@
 namespace kvjury::tools {
 namespace {
 
-constexpr size_t kRecordingBytesMax = size_t{2} << 30;
+constexpr size_t kRecordingBytesMax = (size_t{2} << 30) - 1;
 
 /// The first line of two texts in which they differ.
 std::string FirstDifference(std::string_view recorded, std::string_view played) {
