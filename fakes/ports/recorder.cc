@@ -6,7 +6,6 @@
 #include <set>
 
 #include "fakes/base/digest.h"
-#include "proto/tikv/http.pb.h"
 
 namespace kvjury::ports {
 
@@ -124,6 +123,15 @@ class RecordedStore final : public objects::ObjectStore {
   std::unique_ptr<objects::ObjectStore> store_;
 };
 
+void FillCall(const sim::Address& address, const std::string& path, Micros timeout_us, const protobuf::Message& request,
+              record::RecordedInput::Call* call) {
+  const std::unique_ptr<protobuf::Message> masked = WithoutCredentials(request);
+  call->set_address(address);
+  call->set_path(path);
+  call->set_timeout_us(timeout_us);
+  call->set_request((masked != nullptr ? *masked : request).SerializeAsString());
+}
+
 Result<std::unique_ptr<objects::ObjectStore>> RecordOpened(Recorder* recorder, const std::string& name,
                                                            Result<std::unique_ptr<objects::ObjectStore>> opened) {
   record::RecordedInput::Storage answer;
@@ -200,23 +208,13 @@ void Recorder::Begin(const record::RecordingBegin& begin) {
 
 void Recorder::Call(const sim::Address& address, const std::string& path, Micros timeout_us, const protobuf::Message& request) {
   record::RecordedInput input = Now();
-  const std::unique_ptr<protobuf::Message> masked = WithoutCredentials(request);
-  record::RecordedInput::Call* call = input.mutable_call();
-  call->set_address(address);
-  call->set_path(path);
-  call->set_timeout_us(timeout_us);
-  call->set_request((masked != nullptr ? *masked : request).SerializeAsString());
+  FillCall(address, path, timeout_us, request, input.mutable_call());
   Write(input);
 }
 
 void Recorder::Stream(const sim::Address& address, const std::string& path, Micros timeout_us, const protobuf::Message& request) {
   record::RecordedInput input = Now();
-  const std::unique_ptr<protobuf::Message> masked = WithoutCredentials(request);
-  record::RecordedInput::Call* call = input.mutable_stream();
-  call->set_address(address);
-  call->set_path(path);
-  call->set_timeout_us(timeout_us);
-  call->set_request((masked != nullptr ? *masked : request).SerializeAsString());
+  FillCall(address, path, timeout_us, request, input.mutable_stream());
   Write(input);
 }
 

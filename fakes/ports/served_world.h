@@ -20,8 +20,8 @@ class ServedWorld {
   ServedWorld(const ServedWorld&) = delete;
   ServedWorld& operator=(const ServedWorld&) = delete;
 
-  /// Once, before anything happens. Versions of `begin` count, and `versions` beside them if there are none; each with timestamps. `durable`
-  /// may be null; a cluster that it holds goes on. Errors: kDataLoss if that cannot be used.
+  /// Once, before anything happens. The cluster holds `versions`, then those of `begin`; each has timestamps, together they ascend. `durable`
+  /// may be null; a cluster that it holds goes on (not `is_new`). Errors: kDataLoss if that cannot be used.
   Status MakeCluster(const record::RecordingBegin& begin, std::vector<tikv::UserVersion> versions, tikv::DurableState* durable, bool is_new);
 
   sim::World& world() { return world_; }

@@ -308,7 +308,7 @@ class Drill {
   }
 
   Status Keep() {
-    site_.StopClusters();
+    site_.Stop();
     RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + kDrillEvidenceFile, ZstdCompress(evidence_.SerializeAsString())));
     AddInput("all that was judged", kDrillEvidenceFile);
     RETURN_IF_ERROR(WriteKeys(evidence_.source(), kSourceKeysFile));
@@ -325,6 +325,10 @@ class Drill {
         RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + CallsFile(cluster), GzipCompress(recorded.calls)));
         AddInput(std::string("calls that the ") + cluster + " answered", CallsFile(cluster));
       }
+    }
+    if (!site_.S3Calls().empty()) {
+      RETURN_IF_ERROR(reports::WriteFileWhole(options_.folder + "/" + CallsFile("s3"), GzipCompress(site_.S3Calls())));
+      AddInput("requests that the object storage answered", CallsFile("s3"));
     }
     if (walks_.has_value()) {
       AddInput("mount of the source at the cut", kSourceWalkFile);

@@ -17,7 +17,7 @@ namespace kvjury::tools {
 inline constexpr char kSourceMark[] = "the source is read";
 inline constexpr char kTargetMark[] = "the target is read";
 
-/// Of "source" or "target": files of a drill's folder.
+/// Of "source" or "target": files of a drill's folder. Calls also of "s3", which are told and not played: what stores got of it is in the recordings.
 std::string RecordingFile(const std::string& cluster);
 std::string CallsFile(const std::string& cluster);
 

@@ -146,6 +146,10 @@ Status DrillSite::Start() {
   s3.port = kS3Port;
   s3.buckets = {kBucket, kBackupBucket};
   s3.data = scratch + "/s3";
+  s3.on_call = [this](const std::string& call, const std::string& resource, uint32_t status) {
+    const std::lock_guard lock(s3_mutex_);
+    s3_calls_ += fmt::format("{}\t{}\t{}\t{}\n", UnixMs(), status, call, resource);
+  };
   s3.faults = objects::TakeS3Faults(&faults);
   ASSIGN_OR_RETURN(s3_, ports::S3Server::Start(std::move(s3)));
   ports::ServeOptions source;
@@ -218,7 +222,10 @@ Result<std::unique_ptr<objects::ObjectStore>> DrillSite::Storage() {
   return objects::DirectoryObjectStore::Open(words_.at("storage_folder"), objects::DirectoryObjectStore::Access::kReadOnly);
 }
 
-void DrillSite::StopClusters() {
+void DrillSite::Stop() {
+  if (s3_ != nullptr) {
+    s3_->Stop();
+  }
   for (ports::ServedCluster* cluster : {source_.get(), target_.get(), frozen_.get()}) {
     if (cluster != nullptr) {
       cluster->Stop();

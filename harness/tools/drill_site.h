@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -123,10 +124,12 @@ class DrillSite {
     std::string calls;
     std::string inputs;
   };
-  /// Ends the clusters; nothing else may be asked of the site afterwards.
-  void StopClusters();
-  /// Of "source" or "target"; after StopClusters.
+  /// Ends the clusters and the endpoint; nothing else may be asked of the site afterwards.
+  void Stop();
+  /// Of "source" or "target"; after Stop.
   [[nodiscard]] const Recorded& RecordedOf(const std::string& cluster) { return recorded_[cluster]; }
+  /// A line for each request that the S3 endpoint answered: milliseconds since the epoch, status, call, bucket and key as sent. After Stop.
+  [[nodiscard]] const std::string& S3Calls() const { return s3_calls_; }
   /// Why a phase that was ended by its limit counts as a hang: which call waits for which, and who was asked what
   /// meanwhile. Empty: it was still getting on.
   [[nodiscard]] const std::string& stuck() const { return stuck_; }
@@ -152,6 +155,8 @@ class DrillSite {
   Words words_;
   // By cluster; each grows on the thread of its world, so that they outlive the clusters.
   std::map<std::string, Recorded> recorded_;
+  std::mutex s3_mutex_;
+  std::string s3_calls_;
   std::unique_ptr<ports::ServedCluster> source_;
   std::unique_ptr<ports::ServedCluster> target_;
   std::unique_ptr<ports::ServedCluster> frozen_;

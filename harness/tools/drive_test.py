@@ -68,6 +68,9 @@ class Same(unittest.TestCase):
         self.assertIn("report:", done.stdout)
         for recipe in recipes:
             self.PlaysAgain(os.path.join(out, records[(recipe, "")]["folder"]), records[(recipe, "")]["digest"])
+        with gzip.open(os.path.join(out, records[("br-txn-s3", "")]["folder"], "calls-s3.tsv.gz"), "rt", encoding="utf-8") as file:
+            requests = [line.split("\t") for line in file.read().splitlines()]
+        self.assertTrue(any(call == "PutObject" and status == "200" and key.startswith("backup/full/") for _, status, call, key in requests), requests[:5])
         folder = os.path.join(out, records[("br-txn", "")]["folder"])
         self.AnotherAnswerIsNotTheSameRun(folder)
         self.assertIn("inputs are those of the certificate", Run(PROGRAM, "replay", os.path.join(folder, "certificate.json")).stdout)
