@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
+#include "fakes/base/civil_time.h"
 #include "fakes/base/compress_stream.h"
 #include "harness/juicefs/keys.h"
 #include "harness/juicefs/values.h"
@@ -24,39 +24,18 @@ constexpr int64_t kInodesMaxOfShortIntervals = 1'000'000;
 constexpr int64_t kInodesOfWalks = 100'000;
 constexpr size_t kNameLength = 30;  // dump-2006-01-02-150405.json.gz
 
-struct Clock {
-  int year, hour, minute, second;
-  unsigned month, day;
-};
-
-Clock ClockOf(int64_t seconds) {
-  const int64_t days = seconds >= 0 ? seconds / kDayS : (seconds - kDayS + 1) / kDayS;
-  const std::chrono::year_month_day date{std::chrono::sys_days{std::chrono::days{days}}};
-  const auto rest = static_cast<int>(seconds - days * kDayS);
-  return {int(date.year()), rest / 3600, rest / 60 % 60, rest % 60, unsigned(date.month()), unsigned(date.day())};
-}
-
-/// Absent for a date that there is not.
-std::optional<int64_t> SecondsOf(const Clock& clock) {
-  const std::chrono::year_month_day date{std::chrono::year{clock.year}, std::chrono::month{clock.month}, std::chrono::day{clock.day}};
-  if (!date.ok() || clock.hour > 23 || clock.minute > 59 || clock.second > 59) {
-    return std::nullopt;
-  }
-  return std::chrono::sys_days{date}.time_since_epoch().count() * kDayS + clock.hour * 3600 + clock.minute * 60 + clock.second;
-}
-
 std::string ObjectName(int64_t seconds) {
-  const Clock at = ClockOf(seconds);
+  const CivilTime at = ToCivilTime(seconds);
   return fmt::format("dump-{:04}-{:02}-{:02}-{:02}{:02}{:02}.json.gz", at.year, at.month, at.day, at.hour, at.minute, at.second);
 }
 
 std::optional<int64_t> TimeOfName(const std::string& name) {
-  Clock at{};
+  CivilTime at;
   if (name.size() != kNameLength ||
-      std::sscanf(name.c_str() + 5, "%4d-%2u-%2u-%2d%2d%2d", &at.year, &at.month, &at.day, &at.hour, &at.minute, &at.second) != 6) {
+      std::sscanf(name.c_str() + 5, "%4d-%2d-%2d-%2d%2d%2d", &at.year, &at.month, &at.day, &at.hour, &at.minute, &at.second) != 6) {
     return std::nullopt;
   }
-  return SecondsOf(at);
+  return ToUnixSeconds(at);
 }
 
 Task<Result<std::optional<Bytes>>> PointRead(client::Store* store, Label label, Bytes key) {
@@ -89,19 +68,19 @@ Task<Status> SetLastBackup(client::Store* store, Label label, Bytes key, Bytes v
 }  // namespace
 
 std::string Rfc3339(int64_t seconds) {
-  const Clock at = ClockOf(seconds);
+  const CivilTime at = ToCivilTime(seconds);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", at.year, at.month, at.day, at.hour, at.minute, at.second);
 }
 
 Result<int64_t> ParseRfc3339(std::string_view text) {
   const std::string copy(text);
-  Clock at{};
+  CivilTime at;
   int used = 0;
   char sign = 'Z';
   int offset_hours = 0;
   int offset_minutes = 0;
-  const bool front = std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2d:%2d:%2d%n", &at.year, &at.month, &at.day, &at.hour, &at.minute, &at.second, &used) == 6;
-  const std::optional<int64_t> seconds = front ? SecondsOf(at) : std::nullopt;
+  const bool front = std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%n", &at.year, &at.month, &at.day, &at.hour, &at.minute, &at.second, &used) == 6;
+  const std::optional<int64_t> seconds = front ? ToUnixSeconds(at) : std::nullopt;
   const std::string zone = front ? copy.substr(static_cast<size_t>(used)) : std::string();
   const bool has_offset = zone.size() == 6 && std::sscanf(zone.c_str(), "%c%2d:%2d", &sign, &offset_hours, &offset_minutes) == 3;
   if (!seconds.has_value() || (zone != "Z" && !(has_offset && (sign == '+' || sign == '-')))) {
@@ -112,13 +91,13 @@ Result<int64_t> ParseRfc3339(std::string_view text) {
 }
 
 std::vector<std::string> BackupsToRemove(std::vector<std::string> names, int64_t now_s) {
-  Clock two_years = ClockOf(now_s);
+  CivilTime two_years = ToCivilTime(now_s);
   two_years.year -= 2;
   if (two_years.month == 2 && two_years.day == 29) {  // as Go counts: the day after the 28th
     two_years.month = 3;
     two_years.day = 1;
   }
-  const int64_t cutoff = SecondsOf(two_years).value();
+  const int64_t cutoff = ToUnixSeconds(two_years).value();
   int64_t days = 2;
   int64_t edge = now_s - days * kDayS;
   const auto next = [&days, &edge] {

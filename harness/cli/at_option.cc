@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <string>
 
 #include "fakes/base/bytes.h"
+#include "fakes/base/civil_time.h"
 
 namespace kvjury::cli {
 
@@ -94,13 +94,12 @@ std::optional<Timestamp> ParseTime(std::string_view text) {
     const int64_t minutes = at.Number(2);
     offset_minutes = (hours * 60 + minutes) * (is_behind ? -1 : 1);
   }
-  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(year)), std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day))};
-  if (!at.fits() || !date.ok() || year < kYearMin || year > kYearMax || hour > 23 || minute > 59 || second > 59) {
+  const std::optional<int64_t> local_s = ToUnixSeconds({static_cast<int>(year), static_cast<int>(month), static_cast<int>(day), static_cast<int>(hour),
+                                                        static_cast<int>(minute), static_cast<int>(second)});
+  if (!at.fits() || !local_s.has_value() || year < kYearMin || year > kYearMax) {
     return std::nullopt;
   }
-  const int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  const int64_t seconds = ((days * 24 + hour) * 60 + minute - offset_minutes) * 60 + second;
+  const int64_t seconds = *local_s - offset_minutes * 60;
   return seconds < 0 ? std::nullopt : std::optional(Timestamp::Compose(seconds * 1000 + fraction_ms, 0));
 }
 

@@ -1,43 +1,15 @@
 // Look-ups of paths by point reads, and the hour directories of the trash.
 #include <fmt/format.h>
 
+#include "fakes/base/civil_time.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
 namespace kvjury::juicefs {
 
-namespace {
-
-struct CivilTime {
-  int64_t year = 0;
-  int64_t month = 0, day = 0, hour = 0, minute = 0, second = 0;
-};
-
-/// Gregorian calendar, UTC; days are counted in eras of 400 years that begin in March.
-CivilTime ToCivil(int64_t wall_s) {
-  const int64_t days = (wall_s >= 0 ? wall_s : wall_s - 86399) / 86400;
-  const int64_t rest = wall_s - days * 86400;
-  const int64_t shifted = days + 719468;
-  const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-  const int64_t day_of_era = shifted - era * 146097;
-  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const int64_t month_from_march = (5 * day_of_year + 2) / 153;
-  CivilTime civil;
-  civil.day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-  civil.month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-  civil.year = year_of_era + era * 400 + (civil.month <= 2 ? 1 : 0);
-  civil.hour = rest / 3600;
-  civil.minute = rest / 60 % 60;
-  civil.second = rest % 60;
-  return civil;
-}
-
-}  // namespace
-
 Bytes TrashHourName(int64_t wall_ns) {
-  const CivilTime t = ToCivil(wall_ns / 1'000'000'000);
+  const CivilTime t = ToCivilTime(wall_ns / 1'000'000'000);
   return fmt::format("{:04}-{:02}-{:02}-{:02}", t.year, t.month, t.day, t.hour);
 }
 
@@ -48,7 +20,7 @@ Bytes TrashEntryName(Inode parent, Inode inode, const Bytes& name) {
 }
 
 std::string Rfc3339(int64_t wall_ns) {
-  const CivilTime t = ToCivil(wall_ns / 1'000'000'000);
+  const CivilTime t = ToCivilTime(wall_ns / 1'000'000'000);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", t.year, t.month, t.day, t.hour, t.minute, t.second,
                      wall_ns % 1'000'000'000);
 }
