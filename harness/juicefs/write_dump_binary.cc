@@ -130,10 +130,8 @@ Status BinaryDumpSegments::Head(const DumpHead& head, bool keep_secrets) {
   Format setting = head.format;
   setting.tiers_present = true;
   setting.enable_acl_present = true;
-  for (std::string* secret : {&setting.secret_key, &setting.session_token, &setting.encrypt_key}) {
-    if (!keep_secrets && !secret->empty()) {
-      *secret = "removed";
-    }
+  if (!keep_secrets && !setting.encrypt_key.empty()) {
+    setting.encrypt_key = "removed";  // the others are removed in the head already
   }
   ::juicefs::Format format;
   format.set_setting(EncodeFormat(setting));
