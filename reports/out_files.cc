@@ -4,37 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <system_error>
 
 #include "reports/whole_file.h"
 
 namespace kvjury::reports {
-namespace {
-
-std::string Cause(int error) { return std::generic_category().message(error); }
-
-Status CannotWrite(const std::string& path, int error) {
-  return Status::Environment("cannot write " + path + ": " + Cause(error));
-}
-
-/// Everything or an error number; 0 is success.
-int WriteAll(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = write(descriptor, bytes.data(), bytes.size());
-    if (count < 0) {
-      if (errno == EINTR) {
-        continue;
-      }
-      return errno;
-    }
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  return 0;
-}
-
-}  // namespace
 
 Status WriteFileWhole(const std::string& path, std::string_view bytes) {
   ASSIGN_OR_RETURN(WholeFile file, WholeFile::Open(path));
@@ -77,8 +52,7 @@ LinesFile::~LinesFile() {
 
 Status LinesFile::Append(std::string line) {
   line += '\n';
-  const int error = WriteAll(descriptor_, line);
-  return error == 0 ? Status::Ok() : CannotWrite(path_, error);
+  return WriteAll(descriptor_, path_, line);
 }
 
 }  // namespace kvjury::reports

@@ -9,13 +9,23 @@
 
 namespace kvjury::reports {
 
-namespace {
-
 Status CannotWrite(const std::string& path, int error) {
   return Status::Environment("cannot write " + path + ": " + std::generic_category().message(error));
 }
 
-}  // namespace
+Status WriteAll(int descriptor, const std::string& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = write(descriptor, bytes.data(), bytes.size());
+    if (count < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return CannotWrite(path, errno);
+    }
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return Status::Ok();
+}
 
 Result<WholeFile> WholeFile::Open(const std::string& path) {
   WholeFile file(path, -1);
@@ -36,19 +46,7 @@ WholeFile::~WholeFile() {
   }
 }
 
-Status WholeFile::Write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = write(descriptor_, bytes.data(), bytes.size());
-    if (count < 0) {
-      if (errno == EINTR) {
-        continue;
-      }
-      return CannotWrite(path_, errno);
-    }
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  return Status::Ok();
-}
+Status WholeFile::Write(std::string_view bytes) { return WriteAll(descriptor_, path_, bytes); }
 
 Status WholeFile::Finish() {
   if (fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) {

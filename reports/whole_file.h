@@ -28,4 +28,9 @@ class WholeFile : public ByteSink {
   int descriptor_ = -1;  // negative: finished, or moved from
 };
 
+/// kEnvironment: `path` cannot be written, for the reason of an errno.
+Status CannotWrite(const std::string& path, int error);
+/// All of the bytes to an open descriptor, whose file is called `path` in an error.
+Status WriteAll(int descriptor, const std::string& path, std::string_view bytes);
+
 }  // namespace kvjury::reports
