@@ -23,11 +23,11 @@ int CheckNewNameIn(const std::optional<Attr>& parent) {
 
 }  // namespace
 
-sim::Task<int> Writer::CreateAt(Context* context, Bytes path, CreateArguments* arguments) {
-  if (arguments->type == kTypeSymlink && arguments->target.size() > kSymlinkBytesMax) {
+sim::Task<int> Writer::CreateAt(Context* context, Bytes path, CreateArguments arguments) {
+  if (arguments.type == kTypeSymlink && arguments.target.size() > kSymlinkBytesMax) {
     co_return ENAMETOOLONG;
   }
-  if (arguments->type == kTypeSymlink && arguments->target.empty()) {
+  if (arguments.type == kTypeSymlink && arguments.target.empty()) {
     co_return ENOENT;  // as the kernel answers
   }
   Place place;
@@ -45,13 +45,13 @@ sim::Task<int> Writer::CreateAt(Context* context, Bytes path, CreateArguments* a
   if (IsTrash(place.parent)) {
     co_return EPERM;
   }
-  arguments->parent = place.parent;
-  arguments->name = place.name;
-  error = co_await TakeInode(context, &arguments->inode);
+  arguments.parent = place.parent;
+  arguments.name = place.name;
+  error = co_await TakeInode(context, &arguments.inode);
   if (error != 0) {
     co_return error;
   }
-  co_return co_await Run(context, TransactionKind::kOperation, &Writer::CreateBody, arguments);
+  co_return co_await Run(context, TransactionKind::kOperation, &Writer::CreateBody, &arguments);
 }
 
 sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* arguments) {

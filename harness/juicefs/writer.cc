@@ -130,7 +130,7 @@ sim::Task<Status> Writer::Start() {
     co_return Status::Unavailable("no session number");
   }
   session_id_ = static_cast<uint64_t>(number.value);
-  const int64_t lease_s = 5 * options_.heartbeat_period_us / 1'000'000;
+  const int64_t lease_s = 5 * options_.mount.heartbeat_period_us / 1'000'000;
   SessionArguments expiry{SessionKey(KeyKind::kSessionExpiry, session_id_), EncodeInt64Be(WallSeconds() + lease_s), false};
   error = co_await Run(&context, TransactionKind::kSession, &Writer::PutSessionRecord, &expiry);
   if (error != 0) {
@@ -149,9 +149,9 @@ sim::Task<Status> Writer::Start() {
 }
 
 sim::Task<void> Writer::RunBackground() {
-  Micros next_heartbeat_us = store_->scheduler()->now_us() + options_.heartbeat_period_us;
+  Micros next_heartbeat_us = store_->scheduler()->now_us() + options_.mount.heartbeat_period_us;
   while (!stopped_) {
-    co_await store_->scheduler()->Sleep(options_.flush_period_us, label_.hash());
+    co_await store_->scheduler()->Sleep(options_.mount.flush_period_us, label_.hash());
     if (stopped_) {
       break;
     }
@@ -159,8 +159,8 @@ sim::Task<void> Writer::RunBackground() {
     Context context = MakeContext(label_.Numbered("background", background_steps_));
     co_await Flush(&context);
     if (store_->scheduler()->now_us() >= next_heartbeat_us && !stopped_) {
-      next_heartbeat_us += options_.heartbeat_period_us;
-      const int64_t lease_s = 5 * options_.heartbeat_period_us / 1'000'000;
+      next_heartbeat_us += options_.mount.heartbeat_period_us;
+      const int64_t lease_s = 5 * options_.mount.heartbeat_period_us / 1'000'000;
       SessionArguments expiry{SessionKey(KeyKind::kSessionExpiry, session_id_), EncodeInt64Be(WallSeconds() + lease_s),
                               true};
       co_await Run(&context, TransactionKind::kSession, &Writer::PutSessionRecord, &expiry);
@@ -186,6 +186,8 @@ sim::Task<OperationResult> Writer::Do(record::Operation operation) {
   CHECK(!stopped_) << "the writer was stopped";
   busy_ = true;
   Context context = MakeContext(label_ / fmt::format("op{}", operation.id()));
+  context.uid = operation.uid();
+  context.gid = operation.gid();
   sim::Task<int> run = Dispatch(&context, &operation);
   const int error = co_await std::move(run);
   busy_ = false;
@@ -196,81 +198,10 @@ sim::Task<OperationResult> Writer::Do(record::Operation operation) {
   co_return std::move(context.result);
 }
 
-sim::Task<int> Writer::Dispatch(Context* context, const record::Operation* operation) {
-  sim::Task<int> run;
-  CreateArguments create;
-  switch (operation->kind_case()) {
-    case record::Operation::kMkdir:
-      create.type = kTypeDirectory;
-      create.mode = operation->mkdir().mode();
-      run = CreateAt(context, operation->mkdir().path(), &create);
-      break;
-    case record::Operation::kCreate:
-      create.type = kTypeFile;
-      create.mode = operation->create().mode();
-      run = CreateAt(context, operation->create().path(), &create);
-      break;
-    case record::Operation::kMknod:
-      if (operation->mknod().type() < kTypeFifo || operation->mknod().type() > kTypeSocket) {
-        co_return EINVAL;
-      }
-      create.type = static_cast<uint8_t>(operation->mknod().type());
-      create.mode = operation->mknod().mode();
-      create.rdev = operation->mknod().rdev();
-      run = CreateAt(context, operation->mknod().path(), &create);
-      break;
-    case record::Operation::kSymlink:
-      create.type = kTypeSymlink;
-      create.mode = 0777;
-      create.target = operation->symlink().target();
-      run = CreateAt(context, operation->symlink().path(), &create);
-      break;
-    case record::Operation::kWrite:
-      run = WriteAt(context, operation->write().path(), operation->write().offset(), operation->write().length());
-      break;
-    case record::Operation::kTruncate:
-      run = TruncateAt(context, operation->truncate().path(), operation->truncate().length());
-      break;
-    case record::Operation::kLink:
-      run = LinkAt(context, operation->link().from(), operation->link().to());
-      break;
-    case record::Operation::kUnlink:
-      run = UnlinkAt(context, operation->unlink().path(), operation->unlink().skip_trash());
-      break;
-    case record::Operation::kRmdir:
-      run = RmdirAt(context, operation->rmdir().path(), operation->rmdir().skip_trash());
-      break;
-    case record::Operation::kRename:
-      run = RenameAt(context, operation->rename().from(), operation->rename().to(), operation->rename().flags());
-      break;
-    case record::Operation::kSetattr:
-      run = SetAttrAt(context, &operation->setattr());
-      break;
-    case record::Operation::kSetxattr:
-      run = XattrAt(context, operation->setxattr().path(), operation->setxattr().name(), operation->setxattr().value());
-      break;
-    case record::Operation::kRemovexattr:
-      run = XattrAt(context, operation->removexattr().path(), operation->removexattr().name(), std::nullopt);
-      break;
-    case record::Operation::kReaddir:
-      run = ReaddirAt(context, operation->readdir().path());
-      break;
-    case record::Operation::kLookup:
-      run = LookupAt(context, operation->lookup().path());
-      break;
-    case record::Operation::kRead:
-      run = ReadAt(context, operation->read().path(), operation->read().offset(), operation->read().length());
-      break;
-    case record::Operation::KIND_NOT_SET:
-      co_return EINVAL;
-  }
-  co_return co_await std::move(run);
-}
-
 bool Writer::TouchParent(const Attempt& attempt, bool nlink_changed, Attr* parent) const {
   const int64_t now_ns = options_.wall_ns();
   const int64_t mtime_ns = parent->mtime_s * 1'000'000'000 + parent->mtime_ns;
-  if (!nlink_changed && now_ns - mtime_ns < options_.skip_dir_mtime_us * 1000 * (int64_t{attempt.retry()} + 1)) {
+  if (!nlink_changed && now_ns - mtime_ns < options_.mount.skip_dir_mtime_us * 1000 * (int64_t{attempt.retry()} + 1)) {
     return false;
   }
   SetModified(parent, now_ns);

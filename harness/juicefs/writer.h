@@ -21,7 +21,9 @@
 
 #include "harness/client/kv.h"
 #include "harness/juicefs/attempt.h"
+#include "harness/juicefs/block_store.h"
 #include "harness/juicefs/effects.h"
+#include "harness/juicefs/mount_options.h"
 #include "proto/kvjury/case.pb.h"
 
 namespace kvjury::juicefs {
@@ -32,10 +34,9 @@ struct WriterOptions {
   /// Wall time now, nanoseconds since the epoch: the cluster clock's start plus virtual time.
   std::function<int64_t()> wall_ns;
   uint32_t trash_days = 1;  // as in the volume's setting
-  Micros skip_dir_mtime_us = 100'000;
-  uint32_t skip_dir_nlink_retries = 20;
-  Micros flush_period_us = 1'000'000;
-  Micros heartbeat_period_us = 12'000'000;
+  MountOptions mount;
+  /// Where slices are written to before they are committed; nullptr: no block is written or read. Must outlive the writer.
+  BlockStore* blocks = nullptr;
 };
 
 /// An upper bound of tries of one transaction.
@@ -87,6 +88,8 @@ class Writer {
     TransactionKind kind = TransactionKind::kOperation;
     Micros invoked_us = 0;
     uint64_t transactions_begun = 0;
+    uint32_t uid = 0;  // who asks
+    uint32_t gid = 0;
     OperationResult result;
   };
   template <class Arguments>
@@ -126,7 +129,12 @@ class Writer {
   sim::Task<Status> IncrementCounter(Attempt* attempt, IdArguments* arguments);
   sim::Task<Status> PutSessionRecord(Attempt* attempt, SessionArguments* arguments);
   sim::Task<Status> RemoveSessionRecords(Attempt* attempt, SessionArguments* arguments);
+
+  // dispatch.cc: each group of operations answers nullopt for those of others.
   sim::Task<int> Dispatch(Context* context, const record::Operation* operation);
+  std::optional<sim::Task<int>> DispatchNames(Context* context, const record::Operation& operation);
+  std::optional<sim::Task<int>> DispatchData(Context* context, const record::Operation& operation);
+  std::optional<sim::Task<int>> DispatchAttributes(Context* context, const record::Operation& operation);
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
@@ -144,7 +152,7 @@ class Writer {
   sim::Task<Status> RecountDirectory(Attempt* attempt, FlushArguments* arguments);
 
   // operations_create.cc
-  sim::Task<int> CreateAt(Context* context, Bytes path, CreateArguments* arguments);
+  sim::Task<int> CreateAt(Context* context, Bytes path, CreateArguments arguments);
   sim::Task<Status> CreateBody(Attempt* attempt, CreateArguments* arguments);
   sim::Task<int> LinkAt(Context* context, Bytes from, Bytes to);
   sim::Task<Status> LinkBody(Attempt* attempt, LinkArguments* arguments);
@@ -191,7 +199,7 @@ class Writer {
   bool TouchParent(const Attempt& attempt, bool nlink_changed, Attr* parent) const;
   /// False after many conflicts: then the link count of a parent is left alone.
   [[nodiscard]] bool MayChangeNlink(const Attempt& attempt) const {
-    return options_.skip_dir_nlink_retries == 0 || attempt.retry() < options_.skip_dir_nlink_retries;
+    return options_.mount.skip_dir_nlink_retries == 0 || attempt.retry() < options_.mount.skip_dir_nlink_retries;
   }
   [[nodiscard]] int64_t WallSeconds() const { return options_.wall_ns() / 1'000'000'000; }
 

@@ -1,0 +1,52 @@
+// BlockStore: a volume's blocks in its bucket: a slice is cut into blocks, each an object under the volume's name.
+//
+// Modelled: names with and without hash prefix, the shorter last block, one labelled step for each object, errors of the bucket.
+// Not modelled: compression and encryption of blocks, the client's cache and its write-back.
+// Source: JuiceFS 1.4, chunk store; names agree with the objects of real volumes. Units: bytes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fakes/base/bytes.h"
+#include "fakes/objects/object_store.h"
+
+namespace kvjury::juicefs {
+
+/// How a volume names its blocks; members of its setting.
+struct BlockLayout {
+  Bytes volume_name;
+  uint32_t block_bytes = 4U << 20;
+  bool hash_prefix = false;
+};
+
+struct BlockName {
+  std::string name;  // "vol/chunks/0/0/7_0_4096"
+  uint64_t offset = 0;  // of the block's first byte in its slice
+  uint32_t bytes = 0;
+  friend bool operator==(const BlockName&, const BlockName&) = default;
+};
+
+/// The blocks of slice `id` that holds `size` bytes, in order; none for id 0 (a hole).
+std::vector<BlockName> BlocksOfSlice(const BlockLayout& layout, uint64_t id, uint32_t size);
+
+class BlockStore {
+ public:
+  BlockStore(objects::WorldObjectStore bucket, BlockLayout layout) : bucket_(bucket), layout_(std::move(layout)) {}
+
+  [[nodiscard]] const BlockLayout& layout() const { return layout_; }
+
+  /// Writes all blocks of a new slice. Errors: those of the bucket; some blocks may be there then. Suspends.
+  sim::Task<Status> Upload(sim::Label label, uint64_t id, Bytes data);
+  /// `length` bytes from `offset` of a slice. Errors: kNotFound naming the missing block, kDataLoss for one of another size, those
+  /// of the bucket. Suspends.
+  sim::Task<Result<Bytes>> Read(sim::Label label, uint64_t id, uint32_t size, uint32_t offset, uint32_t length);
+  /// Deletes all blocks of a slice; missing ones are deleted already. Errors: those of the bucket. Suspends.
+  sim::Task<Status> Remove(sim::Label label, uint64_t id, uint32_t size);
+
+ private:
+  objects::WorldObjectStore bucket_;
+  BlockLayout layout_;
+};
+
+}  // namespace kvjury::juicefs
