@@ -61,7 +61,7 @@ struct InvariantOptions {
 };
 
 // Names, in the order of the results.
-/// The setting and the root exist together; nextInode >= 2, nextChunk >= 1.
+/// The setting and the root exist together, the setting lets some client mount (client_version.h); nextInode >= 2, nextChunk >= 1.
 inline constexpr char kInvariantSetting[] = "setting";
 /// An entry has 9 bytes and a type, its inode exists with that type, its directory exists and is one.
 inline constexpr char kInvariantDentries[] = "dentries";

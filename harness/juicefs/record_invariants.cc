@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "harness/juicefs/client_version.h"
 #include "harness/juicefs/invariant_context.h"
 
 namespace kvjury::juicefs {
@@ -123,6 +124,12 @@ InvariantResult CheckSetting(const InvariantContext& context) {
   }
   if (!undecodable && !has_root) {
     AddViolation(&result, AttrKey(kRootInode), "the root is absent");
+  }
+  if (image.setting.has_value()) {
+    ++result.counted;
+    if (const Status some = CheckSomeClientMayMount(image.setting->format); !some.ok()) {
+      AddViolation(&result, SettingKey(), "no client mounts it: " + some.message());
+    }
   }
   CheckInitialCounter(image, "nextInode", 2, &result);
   CheckInitialCounter(image, "nextChunk", 1, &result);
