@@ -12,6 +12,7 @@
 #include "harness/cli/progress.h"
 #include "harness/cli/verb.h"
 #include "harness/juicefs/keys.h"
+#include "harness/tools/recorded_history.h"
 
 namespace kvjury::cli {
 namespace {
@@ -70,7 +71,7 @@ class CheckVerb : public Verb {
   CLI::App* Register(CLI::App* program) override {
     CLI::App* verb = program->add_subcommand("check", "Do a volume's records fit together, and are its objects there?");
     CLI::Option* address = verb->add_option("ADDRESS", address_, kAddressHelp);
-    verb->add_option("--every-commit", folder_, "Instead of an address: the folder of an ended serve --data, at every commit that it remembers")
+    verb->add_option("--every-commit", folder_, "Instead of an address: the folder of an ended serve --data or of a drill, at every commit that it remembers")
         ->excludes(address);
     CLI::Option* bucket = verb->add_option("--bucket", bucket_, "The folder that is the volume's bucket: also what juicefs fsck looks for")->check(CLI::ExistingDirectory);
     CLI::Option* at_rest = verb->add_flag("--at-rest", invariants_.at_rest,
@@ -159,7 +160,8 @@ class CheckVerb : public Verb {
   }
 
   Result<CheckReport> CheckHistory(Terminal* terminal, std::vector<std::string>* warnings) {
-    ASSIGN_OR_RETURN(const ports::FolderHistory history, ports::ReadFolderHistory(folder_));
+    ASSIGN_OR_RETURN(const ports::FolderHistory history,
+                     tools::HasRecordedHistory(folder_) ? tools::ReadRecordedHistory(folder_) : ports::ReadFolderHistory(folder_));
     *warnings = history.warnings;
     CheckReport report;
     report.source = folder_;

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import populate
-from real_tools import Folder, Format, JuiceFs, Mount, PROGRAM, Require, Run, Served
+from real_tools import Folder, Format, JuiceFs, Mount, PROGRAM, Require, Run, Served, TOOLS
 
 
 def Check(*arguments, ok=(0,)):
@@ -132,6 +131,21 @@ class EveryCommit(unittest.TestCase):
         # The dead client's session was cleaned up by the others.
         self.assertEqual((at_end["checks"]["sustained-sessions"], at_end["checks"]["lock-sessions"]), ("0", "0"))
         print(f"  {volume['commits']} commits of at most {volume['pairs']} pairs in {took_s:.1f} s, {volume['hazards']} hazards; {effects}", file=sys.stderr)
+
+
+class Drills(unittest.TestCase):
+    @unittest.skipUnless("br" in TOOLS, "no br (ci/tools gets it)")
+    def test_every_commit_of_a_drills_source_is_made_again_from_its_recording(self):
+        folder = self.enterContext(Folder())
+        Run(PROGRAM, "drive", "br-txn", "--out", folder, timeout_s=600)
+        [drill] = [root for root, _, names in os.walk(folder) if "recording-source.pb.zst" in names]
+        report = Check("--every-commit", drill)
+        [volume] = report["volumes"]
+        self.assertEqual(Findings(volume), [])
+        self.assertGreater(int(volume["commits"]), 50)
+        # The same recording, the same history.
+        self.assertEqual(Check("--every-commit", drill), report)
+        print(f"  {volume['commits']} commits of a drill", file=sys.stderr)
 
 
 class Numbers(unittest.TestCase):
