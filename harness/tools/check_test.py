@@ -57,8 +57,8 @@ class EveryCommit(unittest.TestCase):
         """Also out of the trash: then it lives as long as it is open."""
         os.unlink(os.path.join(mount, name))
         trash = os.path.join(mount, ".trash")
-        [path] = [os.path.join(trash, hour, entry) for hour in os.listdir(trash) for entry in os.listdir(os.path.join(trash, hour)) if entry.endswith("-" + name)]
-        os.unlink(path)
+        for path in [os.path.join(trash, hour, entry) for hour in os.listdir(trash) for entry in os.listdir(os.path.join(trash, hour)) if entry.endswith("-" + name)]:
+            os.unlink(path)
 
     def OddOperations(self, mount):
         """What the writers do not do: open files that are gone, locks, clones, also of a symbolic link with two names, whole trees away."""
@@ -83,11 +83,17 @@ class EveryCommit(unittest.TestCase):
         return len(found)
 
     def test_every_commit_of_mounts_that_crash_holds_the_invariants(self):
+        self.CrashAndCheck(trash_days=1)
+
+    def test_it_does_without_a_trash_too_where_files_wait_for_deletion(self):
+        self.CrashAndCheck(trash_days=0)
+
+    def CrashAndCheck(self, trash_days):
         folder = self.enterContext(Folder())
         data, effects, stop = os.path.join(folder, "data"), {}, threading.Event()
         with Served("--stores", "3", "--regions", "4", "--data", data) as cluster:
             meta = cluster.Volume("vol1")
-            Format(meta, os.path.join(folder, "bucket"))
+            Format(meta, os.path.join(folder, "bucket"), "--trash-days", str(trash_days))
             with Mount(meta, "--heartbeat", "2s") as first, Mount(meta, "--heartbeat", "2s") as second, Mount(meta, "--heartbeat", "2s") as third:
                 populate.Rich(first)
                 kept, held = self.OddOperations(first), open(os.path.join(third, "held"), "wb")
@@ -124,7 +130,7 @@ class EveryCommit(unittest.TestCase):
         self.assertEqual((report["verdict"], volume["name"]), ("SOUND", "vol1"))
         self.assertGreater(int(volume["commits"]), 300)
         # Every check had something to look at, at some commit.
-        self.assertEqual({name for name, counted in volume["checks"].items() if counted == "0"}, set())
+        self.assertEqual({name for name, counted in volume["checks"].items() if counted == "0"}, set() if trash_days > 0 else {"trash"})
         # What JuiceFS 1.4 makes of a clone of a symbolic link with two names.
         self.assertIn("a clone of a hard link that is no file keeps the number", " ".join(f[2] for f in Findings(volume, "hazard")))
         self.assertIn("detached", {f[0] for f in Findings(volume, "hazard")})
