@@ -87,6 +87,32 @@ TEST_F(FolderAtTest, ShowsEveryMomentOfTheFolderAndLeavesItAsItIs) {
   EXPECT_GT(Timestamp(Put(Serve(folder_).get(), "k", "three")), last->at);
 }
 
+TEST_F(FolderAtTest, ItsHistoryIsEveryCommitOrFromTheSafePointOn) {
+  auto served = Serve(folder_);
+  const Timestamp first(Put(served.get(), "k", "one"));
+  const Timestamp second(Put(served.get(), "k", std::string(300, '2')));
+  served.reset();
+  const Result<FolderHistory> history = ReadFolderHistory(folder_);
+  ASSERT_TRUE(history.ok()) << history.status();
+  EXPECT_TRUE(history->versions.empty());
+  ASSERT_EQ(history->changes.size(), 2U);
+  EXPECT_EQ(history->changes[0].commit_ts, first);
+  EXPECT_EQ(history->changes[0].value, "one");
+  EXPECT_EQ(history->changes[1].commit_ts, second);
+
+  served = Serve(folder_);
+  CHECK(served->live().Run([&]() { served->cluster().GcNow(); }));
+  const Timestamp third(Put(served.get(), "k", "three"));
+  served.reset();
+  const Result<FolderHistory> later = ReadFolderHistory(folder_);
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_GT(later->from, second);
+  ASSERT_EQ(later->versions.size(), 1U);
+  EXPECT_EQ(later->versions[0].commit_ts, second);
+  ASSERT_EQ(later->changes.size(), 1U);
+  EXPECT_EQ(later->changes[0].commit_ts, third);
+}
+
 TEST_F(FolderAtTest, LocksAreSettledAndWhatNobodyDecidedIsSaid) {
   auto served = Serve(folder_);
   const Timestamp written(Put(served.get(), "k", "one"));

@@ -141,4 +141,52 @@ Result<SettledRead> ReadSettledAt(const Snapshot& snapshot, Timestamp ts) {
   return read;
 }
 
+namespace {
+
+Status MissingValue(const Bytes& key) {
+  return Status::DataLoss("the value of a committed change of the key 0x" + ToHex(key) + " is missing");
+}
+
+bool ChangesKey(WriteType type) { return type == WriteType::kPut || type == WriteType::kDelete; }
+
+}  // namespace
+
+Result<std::vector<UserChange>> ReadSettledChanges(const Snapshot& snapshot, Timestamp from, Timestamp to) {
+  std::vector<UserChange> changes;
+  const MvccReader reader(snapshot);
+  for (Iterator at = snapshot.Scan(ColumnFamily::kWrite, {}, {}); at.Valid(); at.Next()) {
+    const Timestamp commit_ts = TimestampOfVersion(at.key());
+    const WriteRecord write = MvccReader::DecodeWrite(at.value());
+    if (!ChangesKey(write.type) || commit_ts <= from || commit_ts > to) {
+      continue;
+    }
+    UserChange change{UserKey(KeyOfVersion(at.key())), std::nullopt, commit_ts};
+    if (write.type == WriteType::kPut) {
+      change.value = reader.LoadValue(KeyOfVersion(at.key()), write);
+      if (!change.value.has_value()) {
+        return MissingValue(change.key);
+      }
+    }
+    changes.push_back(std::move(change));
+  }
+  const auto may_be_committed = [to](const LockRecord& lock) {
+    return (lock.type == LockType::kPut || lock.type == LockType::kDelete) && lock.start_ts <= to;
+  };
+  for (const MvccReader::KeyAndLock& found : reader.FindLocks({}, {}, 0, may_be_committed)) {
+    const Fate fate = FateOf(reader, found.lock.primary, found.lock.start_ts);
+    if (!fate.commit_ts.has_value() || *fate.commit_ts <= from || *fate.commit_ts > to) {
+      continue;
+    }
+    Overlay overlay;
+    RETURN_IF_ERROR(Settle(reader, found, *fate.commit_ts, &overlay));
+    for (auto& [key, version] : overlay) {
+      changes.push_back({key, version.has_value() ? std::optional(std::move(version->value)) : std::nullopt, *fate.commit_ts});
+    }
+  }
+  std::stable_sort(changes.begin(), changes.end(), [](const UserChange& a, const UserChange& b) {
+    return a.commit_ts != b.commit_ts ? a.commit_ts < b.commit_ts : a.key < b.key;
+  });
+  return changes;
+}
+
 }  // namespace kvjury::tikv

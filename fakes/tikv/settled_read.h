@@ -10,6 +10,7 @@
 // Not modelled: locks in a store's memory, which records do not have. Source: Percolator and async commit of TiKV 8.5.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,5 +32,17 @@ struct SettledRead {
 
 /// Errors: kDataLoss for a version whose value is missing.
 Result<SettledRead> ReadSettledAt(const Snapshot& snapshot, Timestamp ts);
+
+/// A committed change of one key.
+struct UserChange {
+  Bytes key;
+  /// None: removed.
+  std::optional<Bytes> value;
+  Timestamp commit_ts;
+};
+
+/// What was committed after `from` and up to `to`, locks settled as above: in the order of commits, of one commit in the order of keys.
+/// Where GC has passed `from` older changes may be gone. Errors: as ReadSettledAt.
+Result<std::vector<UserChange>> ReadSettledChanges(const Snapshot& snapshot, Timestamp from, Timestamp to);
 
 }  // namespace kvjury::tikv

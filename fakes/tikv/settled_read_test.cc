@@ -117,5 +117,25 @@ TEST_F(SettledReadTest, AMissingValueIsDamage) {
   EXPECT_EQ(ReadSettledAt(store_.engine.Latest(), Timestamp(99)).status().code(), StatusCode::kDataLoss);
 }
 
+TEST_F(SettledReadTest, ChangesComeInTheOrderOfCommitsWithTheirLocksSettled) {
+  Put("b", "old", 10, 20);
+  Put("a", "one", 30, 35);
+  Put("b", std::string(300, 'x'), 50, 60);
+  Prewrite("mutations{key:'a' value:'two'} mutations{op:Del key:'b'} mutations{key:'c' value:'new'} primary_lock:'a' start_version:70");
+  Commit("keys:'a' start_version:70 commit_version:80");
+  Prewrite("mutations{key:'d' value:'never'} primary_lock:'d' start_version:90");
+  const auto changes = [this](uint64_t from, uint64_t to) {
+    std::vector<std::string> shown;
+    const std::vector<UserChange> read = ReadSettledChanges(store_.engine.Latest(), Timestamp(from), Timestamp(to)).value();
+    for (const UserChange& change : read) {
+      shown.push_back(std::to_string(change.commit_ts.value()) + " " + change.key + "=" + change.value.value_or("-").substr(0, 4));
+    }
+    return shown;
+  };
+  EXPECT_THAT(changes(0, 99), ElementsAre("20 b=old", "35 a=one", "60 b=xxxx", "80 a=two", "80 b=-", "80 c=new"));
+  EXPECT_THAT(changes(20, 79), ElementsAre("35 a=one", "60 b=xxxx"));
+  EXPECT_THAT(changes(60, 80), ElementsAre("80 a=two", "80 b=-", "80 c=new"));
+}
+
 }  // namespace
 }  // namespace kvjury::tikv

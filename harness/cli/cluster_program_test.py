@@ -1,4 +1,4 @@
-"""The verbs that reach a cluster over its ports, as a user runs them, against `kvjury serve`: drift, view tikv:// and serve --at.
+"""The verbs that reach a cluster over its ports, as a user runs them, against `kvjury serve`: drift, view and check tikv://, serve --at.
 Usage: cluster_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
 """
 
@@ -108,6 +108,28 @@ class ViewOfACluster(ServedTest):
         # The client's certificate is for no host at all.
         elsewhere = self.Start("--volume", keys, "--cert", f"{folder}/a/client.pem", "--key", f"{folder}/a/client-key.pem")
         self.Refused(6, [elsewhere.pd], "view", f"tikv://{elsewhere.pd}/vol?ca={folder}/a/ca.pem")
+
+
+class CheckOfACluster(ServedTest):
+    KEYS = "kv://" + Volume("rich", "kv.tsv.gz")
+
+    def Report(self, *arguments):
+        code, out, err = Run("check", "--json", *arguments)
+        self.assertEqual(code, 0, err)
+        return json.loads(out)["volumes"]
+
+    def test_a_running_cluster_and_every_commit_of_its_folder(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        data = os.path.join(folder, "data")
+        with ServedProcess(PROGRAM, "--data", data, "--volume", self.KEYS) as served:
+            [running] = self.Report(f"tikv://{served.pd}/vol")
+            self.Refused(6, ["in use"], "check", "--every-commit", data)
+        [walked] = self.Report("--every-commit", data)
+        # What the volume was served with is one commit.
+        self.assertEqual((walked["commits"], walked["changes"], walked["pairs"]), ("1", running["pairs"], running["pairs"]))
+        self.assertEqual(walked["checks"], running["checks"])
+        self.assertEqual(walked["findings"], [])
 
 
 class ServeAt(ServedTest):

@@ -1,4 +1,4 @@
-"""`kvjury diff` and `view --summary` as a user runs them, on the recorded volumes and backups. Usage: source_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
+"""`kvjury diff`, `check` and `view --summary` as a user runs them, on the recorded volumes and backups. Usage: source_program_test.py PROGRAM SOURCE_DIR [unittest arguments]
 """
 
 import gzip
@@ -156,6 +156,82 @@ class Diff(ProgramTest):
         self.assertIn("holds no JuiceFS volume", err)
 
 
+class Check(ProgramTest):
+    KEYS = "kv://" + Volume("rich", "kv.tsv.gz")
+
+    def Report(self, code_wanted, *arguments):
+        code, out, err = Run("check", "--json", *arguments)
+        self.assertEqual(code, code_wanted, err)
+        report = json.loads(out)
+        self.assertEqual((report["schema"], report["exit_code"]), (1, code_wanted))
+        self.assertEqual(report["verdict"], "SOUND" if code == 0 else "DAMAGED")
+        return report
+
+    def Damaged(self, change):
+        """The address of a copy of the recorded keys: `change` takes a list of (hexkey, hexvalue) and gives another."""
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "keys.txt")
+        with open(path, "w", encoding="ascii") as file:
+            file.writelines(f"{key} {value}\n" for key, value in change([line.split("\t") for line in Lines(Volume("rich", "kv.tsv.gz"))]))
+        return "kv://" + path
+
+    def test_recorded_volumes_are_sound_and_each_check_says_what_it_counted(self):
+        for address in (self.KEYS, "br://" + Backup("quiet") + "#vol1", "dump-bin://" + Volume("crashed", "dump.bin.gz")):
+            excuse = ("--excuse", "binary-load") if address.startswith("dump-bin") else ()
+            volume = self.Report(0, address, *excuse)["volumes"][0]
+            self.assertEqual(len(volume["checks"]), 15)
+            self.assertGreater(int(volume["checks"]["dentries"]), 100)
+            self.assertEqual(volume["violations"], "0")
+        code, out, err = Run("check", self.KEYS)
+        self.assertEqual((code, out), (0, ""))
+        self.assertRegex(err, r"  dentries +394 counted +0 violations +0 hazards\n")
+        self.assertRegex(err, r"\nSOUND: 1 volumes, \d+ subjects, 0 violations, 0 hazards\n\Z")
+
+    def test_a_finding_has_path_inode_and_raw_key(self):
+        links = "41" + (1).to_bytes(8, "little").hex()
+        name = next(key for key, _ in (line.split("\t") for line in Lines(Volume("rich", "kv.tsv.gz"))) if key.startswith(links + "44"))
+        report = self.Report(1, self.Damaged(lambda pairs: [[key, value[:2] + "00000000000fffff" if key == name else value] for key, value in pairs]))
+        found = [finding for finding in report["volumes"][0]["findings"] if finding["check"] == "dentries"]
+        self.assertEqual([(finding["severity"], finding["key"], finding["inode"], finding["path"]) for finding in found], [("violation", name, "1", ".")])
+        self.assertIn("has no record", found[0]["text"])
+
+    def test_at_rest_and_what_excuses_it(self):
+        [finding] = self.Report(1, self.KEYS, "--at-rest")["volumes"][0]["findings"]
+        self.assertEqual((finding["check"], finding["path"]), ("directory-statistics", "docs-clone"))
+        excused = self.Report(0, self.KEYS, "--at-rest", "--excuse", "clones")["volumes"][0]
+        self.assertEqual((excused["violations"], excused["hazards"], len(excused["checks"])), ("0", "1", 22))
+
+    def test_objects_are_looked_for_in_the_bucket(self):
+        with tempfile.TemporaryDirectory() as bucket:
+            volume = self.Report(1, self.KEYS, "--bucket", bucket)["volumes"][0]
+            objects = volume["objects"]
+            self.assertGreater(len(objects["lost"]), 100)
+            self.assertEqual(len(objects["lost"]), int(objects["blocks_checked"]))
+            setting = next(value for key, value in (line.split("\t") for line in Lines(Volume("rich", "kv.tsv.gz"))) if bytes.fromhex(key) == b"setting")
+            chunks = os.path.join(bucket, json.loads(bytes.fromhex(setting))["Name"], "chunks")
+            for lost in objects["lost"]:
+                path = os.path.join(chunks, lost["object"])
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "wb") as file:
+                    file.truncate(int(lost["bytes"]))
+            self.assertEqual(self.Report(0, self.KEYS, "--bucket", bucket)["volumes"][0]["objects"]["lost"], [])
+
+    def test_what_it_refuses(self):
+        self.Refused(2, ["--every-commit"], "check")
+        self.Refused(2, ["excludes"], "check", self.KEYS, "--every-commit", "/tmp")
+        self.Refused(2, ["--excuse"], "check", self.KEYS, "--excuse", "bad-luck")
+        self.Refused(2, ["no records"], "check", "view://" + Volume("rich", "mount.jsonl.gz"))
+        self.Refused(6, ["holds no cluster"], "check", "--every-commit", tempfile.gettempdir() + "/no-such-folder-of-kvjury")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "keys.txt")
+            with open(path, "w", encoding="ascii") as file:
+                file.write("6b 76\n")
+            code, out, err = Run("check", "kv://" + path)
+            self.assertEqual((code, out), (4, ""))
+            self.assertIn("holds no JuiceFS volume", err)
+
+
 class Summary(ProgramTest):
     def Summary(self, address, *arguments):
         return json.loads(self.Good("view", "--summary", "--json", address, *arguments))
@@ -187,6 +263,17 @@ class Summary(ProgramTest):
         words = self.Good("view", "--summary", "br://" + Backup("quiet"))
         self.assertRegex(words, r"cut: \d+ \(2026-11-22T[\d:]+Z\), .* old\n")
         self.assertRegex(words, r"backup: \d+ files, [\d.]+ KiB, [\d.]+ of its keys and values\n")
+
+    def test_a_directory_is_counted_entry_by_entry(self):
+        entries = [json.loads(line) for line in Lines(Volume("rich", "mount.jsonl.gz"))]
+        below = [entry for entry in entries if entry["path"] != ".trash" and not entry["path"].startswith(".trash/")]
+        is_a = lambda entry, kind: int(entry["mode"], 8) & 0o170000 == kind
+        tree = self.Summary("kv://" + Volume("rich", "kv.tsv.gz"))["volumes"][0]["tree"]
+        self.assertEqual(tree["directories"], str(sum(is_a(entry, 0o040000) for entry in below)))
+        self.assertEqual(tree["files"], str(sum(not is_a(entry, 0o040000) for entry in below)))
+        self.assertEqual(tree["length"], str(sum(int(entry["size"]) for entry in below if is_a(entry, 0o100000))))
+        self.Refused(6, ["no-such"], "view", "kv://" + Volume("rich", "kv.tsv.gz"), "--summary", "--below", "/no-such")
+        self.Refused(2, ["begins with"], "view", "kv://" + Volume("rich", "kv.tsv.gz"), "--summary", "--below", "plain")
 
     def test_wrong_arguments(self):
         keys = "kv://" + Volume("rich", "kv.tsv.gz")

@@ -26,18 +26,36 @@ int64_t TransferSeconds(const SourceSummary& summary) {
   return static_cast<int64_t>((TransferBytes(summary) + summary.rate - 1) / summary.rate);
 }
 
+/// "/a/b" as the view has it: "a/b"; "/" is ".".
+Result<Bytes> PathInView(const std::string& below) {
+  if (!below.starts_with("/")) {
+    return Status::InvalidArgument("\"" + Printable(below) + "\": expected a path that begins with '/', the root of the volume");
+  }
+  const size_t begin = below.find_first_not_of('/');
+  const size_t end = below.find_last_not_of('/');
+  return begin == std::string::npos ? Bytes(".") : below.substr(begin, end - begin + 1);
+}
+
 double Ratio(const SourceSummary& summary) {
   return static_cast<double>(summary.backup_bytes) / static_cast<double>(summary.record_bytes);
 }
 
 }  // namespace
 
-SourceSummary SummarizeSource(const backup::OpenedSource& source, const std::map<Bytes, juicefs::View>& views, int64_t now_ms,
-                              uint64_t rate) {
+Result<SourceSummary> SummarizeSource(const backup::OpenedSource& source, const std::map<Bytes, juicefs::View>& views, const std::string& below,
+                                      int64_t now_ms, uint64_t rate) {
+  ASSIGN_OR_RETURN(const Bytes path, PathInView(below));
   SourceSummary summary;
   summary.address = source.address.text;
+  summary.below = path;
   for (const auto& [name, view] : views) {
     summary.volumes.emplace(name, juicefs::Summarize(view));
+    if (const Result<juicefs::TreeSummary> tree = juicefs::SummarizeTree(view, path); tree.ok()) {
+      summary.trees.emplace(name, *tree);
+    }
+  }
+  if (summary.trees.empty() && path != ".") {
+    return Status::NotFound(source.address.text + " shows no \"" + Printable(path) + "\"");
   }
   summary.has_records = source.content != backup::OpenedSource::Content::kViews;
   for (const auto& [key, value] : source.pairs) {
@@ -62,6 +80,11 @@ std::string SummaryText(const SourceSummary& summary) {
                         name.empty() ? "(without a name)" : Printable(name), volume.files, Size(volume.bytes), volume.directories,
                         volume.symlinks, volume.others, volume.in_trash, Size(volume.bytes_in_trash),
                         Utc(volume.latest_ctime_ns / 1'000'000));
+    if (const auto tree = summary.trees.find(name); tree != summary.trees.end()) {
+      text += fmt::format("  {} as juicefs info counts: {} files, {} dirs, length {} bytes, size {} bytes\n",
+                          summary.below == "." ? "/" : "/" + Printable(summary.below), tree->second.files, tree->second.directories,
+                          tree->second.length, tree->second.size);
+    }
     if (volume.damaged > 0) {
       text += fmt::format("  {} damaged entries\n", volume.damaged);
     }
@@ -101,6 +124,12 @@ std::string SummaryJson(const SourceSummary& summary) {
                                  {"bytes_in_trash", std::to_string(volume.bytes_in_trash)},
                                  {"latest_ctime_ns", std::to_string(volume.latest_ctime_ns)},
                                  {"damaged_entries", std::to_string(volume.damaged)}});
+    if (const auto tree = summary.trees.find(name); tree != summary.trees.end()) {
+      object["volumes"].back()["tree"] = {{"files", std::to_string(tree->second.files)},
+                                          {"directories", std::to_string(tree->second.directories)},
+                                          {"length", std::to_string(tree->second.length)},
+                                          {"size", std::to_string(tree->second.size)}};
+    }
   }
   if (summary.has_records) {
     object["keys"] = std::to_string(summary.keys);

@@ -13,6 +13,9 @@ namespace kvjury::cli {
 struct SourceSummary {
   std::string address;
   std::map<Bytes, juicefs::ViewSummary> volumes;
+  /// Of `below`, a path of the views, as juicefs info and summary count.
+  Bytes below;
+  std::map<Bytes, juicefs::TreeSummary> trees;
   /// Of the records, where there are any; keys of no volume, too.
   bool has_records = false;
   uint64_t keys = 0;
@@ -27,7 +30,9 @@ struct SourceSummary {
   uint64_t rate = 0;
 };
 
-SourceSummary SummarizeSource(const backup::OpenedSource& source, const std::map<Bytes, juicefs::View>& views, int64_t now_ms, uint64_t rate);
+/// `below`: "/" or an absolute path. Errors: kNotFound where no volume shows it; kInvalidArgument.
+Result<SourceSummary> SummarizeSource(const backup::OpenedSource& source, const std::map<Bytes, juicefs::View>& views, const std::string& below,
+                                      int64_t now_ms, uint64_t rate);
 
 /// Lines for people.
 std::string SummaryText(const SourceSummary& summary);

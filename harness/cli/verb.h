@@ -54,6 +54,7 @@ void Warn(Terminal* terminal, const std::string& sentence);
 Status FlushOut(Terminal* terminal);
 
 // The verbs, each in NAME_verb.cc.
+std::unique_ptr<Verb> MakeCheckVerb();
 std::unique_ptr<Verb> MakeDiffVerb();
 std::unique_ptr<Verb> MakeDriftVerb();
 std::unique_ptr<Verb> MakeDriveVerb();

@@ -14,6 +14,7 @@ std::vector<std::unique_ptr<Verb>> MakeVerbs() {
   verbs.push_back(MakePokeVerb());
   verbs.push_back(MakeViewVerb());
   verbs.push_back(MakeDiffVerb());
+  verbs.push_back(MakeCheckVerb());
   verbs.push_back(MakeDumpVerb());
   verbs.push_back(MakeLoadVerb());
   verbs.push_back(MakeReferenceVerb());

@@ -83,6 +83,9 @@ class ViewVerb : public Verb {
     CLI::Option* json = verb->add_flag("--json", json_, "One JSON object an entry");
     verb->add_flag("--keys", keys_, "One line `hexkey hexvalue` a visible pair")->excludes(json);
     verb->add_flag("--summary", summary_, "In numbers: volumes, files, bytes, keys, the cut and its age, a backup's size")->excludes("--keys");
+    verb->add_option("--below", below_, "With --summary: also counts this directory of the volume as juicefs info -r --strict does")
+        ->needs("--summary")
+        ->capture_default_str();
     verb->add_option("--rate", rate_, "With --summary: bytes a second, as br's --ratelimit; says how long a transfer takes (8MiB)")
         ->transform(CLI::AsSizeValue(false))
         ->needs("--summary");
@@ -126,8 +129,8 @@ class ViewVerb : public Verb {
       return Nothing(terminal, source, source.pairs.empty() ? "holds no visible key" : "holds keys, but no JuiceFS volume");
     }
     if (summary_) {
-      const SourceSummary summary = SummarizeSource(source, views, WallClockMs(), rate_);
-      return Write(source, json_ ? SummaryJson(summary) : SummaryText(summary), terminal);
+      const Result<SourceSummary> summary = SummarizeSource(source, views, below_, WallClockMs(), rate_);
+      return summary.ok() ? Write(source, json_ ? SummaryJson(*summary) : SummaryText(*summary), terminal) : Fail(terminal, summary.error());
     }
     std::string text;
     for (const auto& [name, view] : views) {
@@ -162,6 +165,7 @@ class ViewVerb : public Verb {
   bool keys_ = false;
   bool summary_ = false;
   uint64_t rate_ = 0;
+  std::string below_ = "/";
   OpenOptions open_;
 };
 

@@ -28,6 +28,8 @@ struct InvariantContext {
   [[nodiscard]] size_t PlaceCount(Inode inode) const;
   /// The inode lies in a clone that is not finished: its chain of parents ends at a detached directory.
   [[nodiscard]] bool InsideDetached(Inode inode) const;
+  /// A record of the session is there, decodable or not.
+  [[nodiscard]] bool HasSession(uint64_t session) const;
 };
 
 void AddIssue(InvariantResult* result, IssueSeverity severity, const Key& key, std::string text);
@@ -47,5 +49,11 @@ InvariantResult CheckSliceReferences(const InvariantContext& context);
 InvariantResult CheckCounters(const InvariantContext& context);
 InvariantResult CheckForms(const InvariantContext& context);
 InvariantResult CheckTrash(const InvariantContext& context);
+InvariantResult CheckSustainedSessions(const InvariantContext& context);
+InvariantResult CheckLockSessions(const InvariantContext& context);
+InvariantResult CheckDetached(const InvariantContext& context);
+
+/// The seven of a volume at rest, in their order.
+std::vector<InvariantResult> CheckAtRest(const InvariantContext& context);
 
 }  // namespace kvjury::juicefs

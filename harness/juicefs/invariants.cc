@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "harness/juicefs/invariant_context.h"
 
@@ -59,6 +60,15 @@ bool InvariantContext::InsideDetached(Inode inode) const {
   return false;
 }
 
+bool InvariantContext::HasSession(uint64_t session) const {
+  if (image.session_expiries.count(session) != 0 || image.session_heartbeats.count(session) != 0) {
+    return true;
+  }
+  return std::any_of(image.problems.begin(), image.problems.end(), [session](const ImageProblem& problem) {
+    return problem.key == SessionKey(KeyKind::kSessionExpiry, session) || problem.key == SessionKey(KeyKind::kSessionHeartbeat, session);
+  });
+}
+
 void AddIssue(InvariantResult* result, IssueSeverity severity, const Key& key, std::string text) {
   result->issues.push_back({severity, key.inode, EncodeKey(key), std::move(text)});
 }
@@ -73,9 +83,23 @@ void AddHazard(InvariantResult* result, const Key& key, std::string text) {
 
 std::vector<InvariantResult> CheckInvariants(const VolumeImage& image, const InvariantOptions& options) {
   const InvariantContext context(image, options);
-  return {CheckSetting(context),         CheckDentries(context),  CheckLinks(context),  CheckDirectories(context),
-          CheckDirectoryNlink(context),  CheckReachable(context), CheckOwners(context), CheckChunks(context),
-          CheckSliceReferences(context), CheckCounters(context),  CheckForms(context),  CheckTrash(context)};
+  std::vector<InvariantResult> results = {
+      CheckSetting(context),          CheckDentries(context),          CheckLinks(context),        CheckDirectories(context),
+      CheckDirectoryNlink(context),   CheckReachable(context),         CheckOwners(context),       CheckChunks(context),
+      CheckSliceReferences(context),  CheckCounters(context),          CheckForms(context),        CheckTrash(context),
+      CheckSustainedSessions(context), CheckLockSessions(context),     CheckDetached(context)};
+  if (options.at_rest) {
+    std::vector<InvariantResult> at_rest = CheckAtRest(context);
+    std::move(at_rest.begin(), at_rest.end(), std::back_inserter(results));
+  }
+  if (options.during_load) {
+    for (InvariantResult& result : results) {
+      for (InvariantIssue& issue : result.issues) {
+        issue.severity = IssueSeverity::kHazard;
+      }
+    }
+  }
+  return results;
 }
 
 }  // namespace kvjury::juicefs

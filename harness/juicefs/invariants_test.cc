@@ -7,7 +7,7 @@
 #include <functional>
 #include <set>
 
-#include "harness/juicefs/test_volumes.h"
+#include "harness/juicefs/test_patient.h"
 
 namespace kvjury::juicefs {
 namespace {
@@ -18,7 +18,7 @@ TEST(Invariants, HoldOnTheRecordedVolumesAndEachCountedSomething) {
   std::map<std::string, uint64_t> counted;
   for (const std::string& volume : RealVolumeNames()) {
     const std::vector<InvariantResult> results = Check(RealVolume(volume));
-    ASSERT_EQ(results.size(), 12u);
+    ASSERT_EQ(results.size(), 15u);
     for (const InvariantResult& result : results) {
       counted[result.name] += result.counted;
       for (const InvariantIssue& issue : result.issues) {
@@ -26,74 +26,12 @@ TEST(Invariants, HoldOnTheRecordedVolumesAndEachCountedSomething) {
       }
     }
   }
-  ASSERT_EQ(counted.size(), 12u);
+  ASSERT_EQ(counted.size(), 15u);
   for (const auto& [name, count] : counted) {
-    EXPECT_GT(count, 0u) << name;
+    // No recorded volume holds half a clone.
+    EXPECT_EQ(count > 0, name != kInvariantDetached) << name;
   }
 }
-
-/// What a test case may do to a copy of a recorded volume.
-class Patient {
- public:
-  explicit Patient(const KeyValues& pairs) : pairs_(pairs), image_(BuildImage(pairs)) {}
-
-  const VolumeImage& image() const { return image_; }
-  const KeyValues& pairs() const { return pairs_; }
-
-  void Put(const Key& key, const RecordValue& value) { PutBytes(key, EncodeValue(key, value)); }
-  void PutBytes(const Key& key, const Bytes& value) { pairs_[EncodeKey(key)] = value; }
-  void Remove(const Key& key) { CHECK_EQ(pairs_.erase(EncodeKey(key)), 1u) << DescribeKey(key); }
-  void ChangeAttr(Inode inode, const std::function<void(Attr*)>& change) {
-    Attr attr = image_.inodes.at(inode);
-    change(&attr);
-    Put(AttrKey(inode), attr);
-  }
-  void ChangeChunk(Inode inode, const std::function<void(SliceRecord*)>& change) {
-    std::vector<SliceRecord> records = image_.chunks.at(inode).at(0);
-    change(&records.front());
-    Put(ChunkKey(inode, 0), records);
-  }
-
-  /// First inode of a type whose link count and parent are plain and for which `fits` holds.
-  Inode Find(uint8_t type, const std::function<bool(Inode, const Attr&)>& fits = nullptr) const {
-    for (const auto& [inode, attr] : image_.inodes) {
-      const bool plain = attr.parent.valid() && !IsTrash(attr.parent) && inode != kRootInode && attr.nlink > 0;
-      if (attr.type == type && plain && (fits == nullptr || fits(inode, attr))) {
-        return inode;
-      }
-    }
-    CHECK(false) << "no inode of type " << int{type};
-    return Inode();
-  }
-  Inode FileWithOneSlice() const {
-    return Find(kTypeFile, [this](Inode inode, const Attr&) {
-      const auto chunks = image_.chunks.find(inode);
-      return chunks != image_.chunks.end() && chunks->second.size() == 1 && chunks->second.begin()->second.size() == 1 &&
-             chunks->second.begin()->second[0].id != 0 && chunks->second.begin()->first == 0 &&
-             image_.slice_references.count(NameOf(chunks->second.begin()->second[0])) == 0;
-    });
-  }
-  Inode EmptyFile() const {
-    return Find(kTypeFile, [this](Inode inode, const Attr&) { return image_.chunks.count(inode) == 0; });
-  }
-  /// Of a file or directory with one entry.
-  Key PlaceOf(Inode inode) const {
-    for (const auto& [directory, entries] : image_.dentries) {
-      for (const auto& [name, dentry] : entries) {
-        if (dentry.inode == inode) {
-          return DentryKey(directory, name);
-        }
-      }
-    }
-    CHECK(false) << inode;
-    return {};
-  }
-  static SliceName NameOf(const SliceRecord& record) { return {record.id, record.size}; }
-
- private:
-  KeyValues pairs_;
-  VolumeImage image_;
-};
 
 struct Damage {
   std::string title;
@@ -235,6 +173,45 @@ const std::vector<Damage>& RecordDamages() {
   return damages;
 }
 
+const std::vector<Damage>& OwnerDamages() {
+  static const std::vector<Damage> damages = {
+      {"a file in the trash's root", "rich", kInvariantTrash,
+       [](Patient* p) {
+         const Inode hour(kTrashInode.value() + 2);
+         Attr attr;
+         attr.type = kTypeFile;
+         attr.nlink = 1;
+         attr.parent = kTrashInode;
+         p->Put(AttrKey(hour), attr);
+         p->Put(CounterKey("nextTrash"), int64_t{2});
+         PutDentry(p, DentryKey(kTrashInode, "2026-11-26-01"), kTypeFile, hour);
+       }},
+      {"delayed slice from the future", "rich", kInvariantChunks,
+       [](Patient* p) {
+         p->Put(DelayedSlicesKey(5, 7), std::vector<SliceName>{{1'000'000, 4096}});
+       }},
+      {"token beyond its counter", "rich", kInvariantCounters, [](Patient* p) { p->Put(DelegationTokenKey(1), Bytes("token")); }},
+      {"heartbeat of a session that was never opened", "rich", kInvariantCounters,
+       [](Patient* p) { p->Put(SessionKey(KeyKind::kSessionHeartbeat, 4'000), int64_t{1}); }},
+      {"session of a sustained inode removed", "crashed", kInvariantSustainedSessions,
+       [](Patient* p) {
+         p->Remove(SessionKey(KeyKind::kSessionExpiry, p->image().sustained.begin()->first));
+         for (const auto& [inode, locks] : p->image().flocks) {
+           p->Remove(FlocksKey(inode));
+         }
+         for (const auto& [inode, locks] : p->image().plocks) {
+           p->Remove(PlocksKey(inode));
+         }
+       }},
+      {"BSD lock of no session", "crashed", kInvariantLockSessions,
+       [](Patient* p) { p->Put(FlocksKey(p->Find(kTypeFile)), std::vector<Flock>{{0, 1, 'W'}}); }},
+      {"POSIX lock of no session", "crashed", kInvariantLockSessions,
+       [](Patient* p) { p->Put(PlocksKey(p->Find(kTypeFile)), std::vector<Plock>{{0, 1, {{1, 1, 0, 9}}}}); }},
+      {"mark of a clone without an inode", "rich", kInvariantDetached, [](Patient* p) { p->Put(DetachedKey(Inode(900)), int64_t{1}); }},
+  };
+  return damages;
+}
+
 void ExpectFoundOnlyByItsCheck(const Damage& damage) {
   SCOPED_TRACE(damage.title);
   Patient patient(RealVolume(damage.volume));
@@ -254,13 +231,13 @@ void ExpectFoundOnlyByItsCheck(const Damage& damage) {
 
 TEST(Invariants, EachDamageIsFoundByExactlyTheCheckMeantForIt) {
   std::set<std::string> checks;
-  for (const std::vector<Damage>* damages : {&TreeDamages(), &RecordDamages()}) {
+  for (const std::vector<Damage>* damages : {&TreeDamages(), &RecordDamages(), &OwnerDamages()}) {
     for (const Damage& damage : *damages) {
       ExpectFoundOnlyByItsCheck(damage);
       checks.insert(damage.check);
     }
   }
-  EXPECT_EQ(checks.size(), 12u) << "a check without a planted damage is unproven";
+  EXPECT_EQ(checks.size(), 15u) << "a check without a planted damage is unproven";
 }
 
 std::string HazardOf(const KeyValues& pairs, const std::string& check) {
@@ -307,7 +284,7 @@ TEST(Invariants, LegalAnomaliesAreHazardsAndNotViolations) {
   KeyValues with_unknown = unknown.pairs();
   with_unknown["Zfuture"] = "1";
   EXPECT_THAT(HazardOf(with_unknown, kInvariantForms), testing::HasSubstr("no known kind"));
-  EXPECT_EQ(Check({}).size(), 12u);
+  EXPECT_EQ(Check({}).size(), 15u);
 }
 
 TEST(Invariants, AnOrphanedDirectoryIsReportedOnceAndNotForEverythingBelowIt) {
@@ -321,6 +298,87 @@ TEST(Invariants, AnOrphanedDirectoryIsReportedOnceAndNotForEverythingBelowIt) {
   EXPECT_EQ(results[5].name, kInvariantReachable);
   ASSERT_EQ(results[5].Violations(), 1u);
   EXPECT_EQ(results[5].issues[0].inode, directory);
+}
+
+TEST(Invariants, EachBracketedExceptionIsAHazardWhereItIsSaidToApply) {
+  const auto expect = [](Patient patient, const char* check, InvariantOptions options) {
+    const auto violations = [&patient, check](const InvariantOptions& chosen) {
+      std::map<std::string, std::pair<uint64_t, uint64_t>> counts;
+      for (const InvariantResult& result : CheckInvariants(BuildImage(patient.pairs()), chosen)) {
+        counts[result.name] = {result.Violations(), result.Hazards()};
+      }
+      return counts.at(check);
+    };
+    EXPECT_GT(violations({}).first, 0u) << check;
+    EXPECT_EQ(violations(options).first, 0u) << check;
+    EXPECT_GT(violations(options).second, 0u) << check;
+  };
+  Patient nlink(RealVolume("rich"));
+  nlink.ChangeAttr(nlink.Find(kTypeDirectory), [](Attr* attr) { ++attr->nlink; });
+  InvariantOptions skipped;
+  skipped.skipped_directory_nlink = true;
+  expect(nlink, kInvariantDirectoryNlink, skipped);
+
+  Patient loaded(RealVolume("crashed"));
+  loaded.Remove(SessionKey(KeyKind::kSessionExpiry, loaded.image().sustained.begin()->first));
+  InvariantOptions binary;
+  binary.after_binary_load = true;
+  expect(loaded, kInvariantSustainedSessions, binary);
+
+  Patient dropped(RealVolume("rich"));
+  for (const auto& [when, slices] : dropped.image().delayed_slices) {
+    dropped.Remove(DelayedSlicesKey(when.first, when.second));
+  }
+  const auto& delayed = dropped.image().delayed_slices.begin()->second;
+  dropped.Put(SliceReferencesKey(delayed[0].id, delayed[0].size), int64_t{0});
+  expect(dropped, kInvariantSliceReferences, binary);
+
+  Patient conflict(RealVolume("rich"));
+  const SliceRecord slice = conflict.image().chunks.at(conflict.FileWithOneSlice()).at(0).front();
+  conflict.Put(SliceReferencesKey(slice.id, slice.size), int64_t{-1});
+  InvariantOptions compaction;
+  compaction.after_compaction_conflicts = true;
+  expect(conflict, kInvariantSliceReferences, compaction);
+
+  Patient half(RealVolume("rich"));
+  half.Remove(CounterKey("nextInode"));
+  InvariantOptions loading;
+  loading.during_load = true;
+  expect(half, kInvariantSetting, loading);
+}
+
+TEST(Invariants, AFileOfWhichOneLinkHangsBelowARemovedDirectoryIsReachable) {
+  Patient patient(RealVolume("busy"));
+  const auto& [inode, counts] = *patient.image().link_counts.begin();
+  // The first of its places, in the order of directories, is in a directory that is gone.
+  const Inode gone(0);
+  Attr attr = patient.image().inodes.at(inode);
+  ++attr.nlink;
+  patient.Put(AttrKey(inode), attr);
+  patient.Put(LinkCountKey(inode, gone), int64_t{1});
+  PutDentry(&patient, DentryKey(gone, "late"), kTypeFile, inode);
+  EXPECT_THAT(HazardOf(patient.pairs(), kInvariantDentries), testing::HasSubstr("removed directory"));
+  EXPECT_EQ(HazardOf(patient.pairs(), kInvariantReachable), "");
+}
+
+TEST(Invariants, AClonedHardLinkThatIsNoFileKeepsItsNumberOfLinksAndHalfACloneIsNamed) {
+  Patient clone(RealVolume("rich"));
+  clone.ChangeAttr(clone.Find(kTypeSymlink), [](Attr* attr) { attr->nlink = 2; });
+  EXPECT_THAT(HazardOf(clone.pairs(), kInvariantLinks), testing::HasSubstr("a clone of a hard link"));
+
+  Patient half(RealVolume("rich"));
+  Attr attr;
+  attr.type = kTypeDirectory;
+  attr.nlink = 2;
+  attr.parent = kRootInode;
+  half.Put(AttrKey(Inode(400)), attr);
+  half.Put(DetachedKey(Inode(400)), int64_t{1});
+  attr.type = kTypeFile;
+  attr.nlink = 1;
+  attr.parent = Inode(400);
+  half.Put(AttrKey(Inode(401)), attr);
+  half.Put(DentryKey(Inode(400), "a"), Dentry{kTypeFile, Inode(401)});
+  EXPECT_EQ(HazardOf(half.pairs(), kInvariantDetached), "half a clone: a directory with 1 inodes below it is not attached yet");
 }
 
 }  // namespace

@@ -28,7 +28,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const VolumeImage image = BuildImage(pairs);
   CHECK_EQ(image.pair_count, pairs.size());
-  CHECK_EQ(CheckInvariants(image).size(), 12u);
+  CHECK_EQ(CheckInvariants(image).size(), 15u);
+  InvariantOptions at_rest;
+  at_rest.at_rest = true;
+  CHECK_EQ(CheckInvariants(image, at_rest).size(), 22u);
   const Result<View> view = BuildView(image);
   CHECK(!view.ok() || view->entries.size() >= 2);
   return 0;

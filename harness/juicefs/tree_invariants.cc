@@ -74,7 +74,9 @@ void CheckSingleLink(const InvariantContext& context, Inode inode, const Attr& a
     AddViolation(result, AttrKey(inode), fmt::format("has parent {}, its entry is in {}", InodeText(attr.parent),
                                                      InodeText(places[0].directory)));
   }
-  if (attr.nlink != 1) {
+  if (attr.nlink > 1 && attr.type != kTypeFile && places.size() == 1) {
+    AddHazard(result, AttrKey(inode), fmt::format("nlink {}: expected 1 (a clone of a hard link that is no file keeps the number)", attr.nlink));
+  } else if (attr.nlink != 1) {
     AddViolation(result, AttrKey(inode), fmt::format("nlink {}: expected 1", attr.nlink));
   }
 }
@@ -114,6 +116,20 @@ Anchor FindAnchor(const InvariantContext& context, Inode inode, std::map<Inode, 
   }
   for (Inode link : chain) {
     known->emplace(link, anchor);
+  }
+  return anchor;
+}
+
+/// Of several links one that hangs below a root is enough.
+Anchor FindAnchorOfAny(const InvariantContext& context, Inode inode, std::map<Inode, Anchor>* known) {
+  const Anchor anchor = FindAnchor(context, inode, known);
+  const auto places = context.places.find(inode);
+  if (anchor != Anchor::kRooted && places != context.places.end() && places->second.size() > 1) {
+    for (const EntryPlace& place : places->second) {
+      if (FindAnchor(context, place.directory, known) == Anchor::kRooted) {
+        return Anchor::kRooted;
+      }
+    }
   }
   return anchor;
 }
@@ -265,7 +281,7 @@ InvariantResult CheckReachable(const InvariantContext& context) {
   std::map<Inode, Anchor> known;
   for (const auto& [inode, attr] : context.image.inodes) {
     ++result.counted;
-    switch (FindAnchor(context, inode, &known)) {
+    switch (FindAnchorOfAny(context, inode, &known)) {
       case Anchor::kOrphan:
         AddViolation(&result, AttrKey(inode), "has no entry and is neither sustained nor detached");
         break;
@@ -294,6 +310,9 @@ InvariantResult CheckTrash(const InvariantContext& context) {
     const Key key = DentryKey(kTrashInode, name);
     if (!IsHourName(name)) {
       AddViolation(&result, key, "expected a name of the form YYYY-MM-DD-HH");
+    }
+    if (dentry.type != kTypeDirectory) {
+      AddViolation(&result, key, fmt::format("type {}: expected a directory", dentry.type));
     }
     if (dentry.inode <= kTrashInode) {
       AddViolation(&result, key, fmt::format("inode {} is none of an hour directory", dentry.inode.value()));

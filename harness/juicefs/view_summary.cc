@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "harness/juicefs/constants.h"
+
 namespace kvjury::juicefs {
 
 namespace {
@@ -40,6 +42,24 @@ ViewSummary Summarize(const View& view) {
     }
   }
   return summary;
+}
+
+Result<TreeSummary> SummarizeTree(const View& view, const Bytes& path) {
+  if (view.entries.count(path) == 0) {
+    return Status::NotFound("the volume shows no \"" + Printable(path) + "\"");
+  }
+  TreeSummary tree;
+  const Bytes below = path + "/";
+  for (const auto& [at, entry] : view.entries) {
+    const bool inside = path == "." ? at != kTrashName && !IsInTrash(at) : at == path || at.starts_with(below);
+    if (!inside) {
+      continue;
+    }
+    ++(S_ISDIR(entry.mode) ? tree.directories : tree.files);
+    tree.length += S_ISREG(entry.mode) ? entry.size : 0;
+    tree.size += SpaceOf(S_ISDIR(entry.mode) ? 0 : entry.size);
+  }
+  return tree;
 }
 
 }  // namespace kvjury::juicefs

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "fakes/base/status.h"
 #include "harness/juicefs/view.h"
 
 namespace kvjury::juicefs {
@@ -22,5 +23,17 @@ struct ViewSummary {
 };
 
 ViewSummary Summarize(const View& view);
+
+/// What `juicefs info -r --strict` and `juicefs summary --strict` print of a directory or file: every entry at and below it counts, several
+/// links several times.
+struct TreeSummary {
+  uint64_t directories = 0;
+  uint64_t files = 0;   // whatever is no directory
+  uint64_t length = 0;  // of regular files: st_size
+  uint64_t size = 0;    // each length rounded up to 4096, of what has none 4096
+};
+
+/// `path` as in the view: "." is the root, whose trash does not count. Errors: kNotFound.
+Result<TreeSummary> SummarizeTree(const View& view, const Bytes& path);
 
 }  // namespace kvjury::juicefs

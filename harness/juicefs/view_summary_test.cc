@@ -45,6 +45,24 @@ TEST(ViewSummary, AFileIsInTheTrashOnlyIfNoOtherLinkIsOutside) {
   EXPECT_EQ(summary.damaged, 1U);
 }
 
+TEST(ViewSummary, ATreeIsCountedEntryByEntryAsJuicefsInfoAndSummaryDo) {
+  View view;
+  view.entries = {{".", Entry(1, S_IFDIR, 4096)},   {".trash", Entry(9, S_IFDIR)},        {".trash/2026-11-25-10", Entry(10, S_IFDIR)},
+                  {"a", Entry(2, S_IFREG, 4'097)},  {"d", Entry(3, S_IFDIR, 4096)},       {"d/b", Entry(2, S_IFREG, 4'097)},
+                  {"d/pipe", Entry(4, S_IFIFO)},    {"d/s", Entry(5, S_IFLNK, 3)},        {"d2", Entry(6, S_IFREG)}};
+  const TreeSummary root = SummarizeTree(view, ".").value();
+  EXPECT_EQ(root.directories, 2U);
+  EXPECT_EQ(root.files, 5U);
+  EXPECT_EQ(root.length, 2 * 4'097U);
+  EXPECT_EQ(root.size, 2 * 4'096U + 2 * 8'192U + 3 * 4'096U);
+  const TreeSummary below = SummarizeTree(view, "d").value();
+  EXPECT_EQ(below.directories, 1U);
+  EXPECT_EQ(below.files, 3U);
+  EXPECT_EQ(below.length, 4'097U);
+  EXPECT_EQ(SummarizeTree(view, "a")->files, 1U);
+  EXPECT_EQ(SummarizeTree(view, "nothing").status().code(), StatusCode::kNotFound);
+}
+
 TEST(ViewSummary, OfNothingIsNothing) { EXPECT_EQ(Summarize(View()).files, 0U); }
 
 }  // namespace
