@@ -353,6 +353,32 @@ class BesideJuiceFs(unittest.TestCase):
                 self.assertGreater(len(numbers), 150)
                 print(f"  {settings}: {len(seen)} entries, contents of {compared} files", file=sys.stderr)
 
+    def test_the_bytes_come_from_a_bucket_of_s3_too_and_from_its_past(self):
+        keys = "access-key=kvjury&secret-access-key=kvjurysecret"
+        with Served("--stores", "1", "--s3-port", "0", "--s3-bucket", "bkt") as cluster:
+            meta, url = cluster.Volume("vol1"), cluster.addresses["s3"]["endpoint"]
+            JuiceFs("format", meta, "vol1", "--storage", "s3", "--bucket", f"{url}/bkt", "--access-key", "kvjury", "--secret-key", "kvjurysecret",
+                    "--trash-days", "0", "--enable-acl")
+            with Mount(meta) as real:
+                populate.Rich(real)
+                subprocess.run(["sync", "-f", real], check=False)
+                time.sleep(2)
+                truth = Walk(real)
+                then_ms, at = int(time.time() * 1000), json.loads(Run(PROGRAM, "poke", "--ready-file", cluster.ready_file, "state").stdout)["pd"]["last_timestamp"]
+                for where in ("bkt", "bkt/vol1"):
+                    mounted = ViewMount(meta, "--bucket", f"s3://{where}?endpoint={url}&{keys}")
+                    with mounted as ours:
+                        seen = Walk(ours)
+                        self.assertEqual(Differences(truth, seen, ignore=())[:10], [])
+                    self.assertNotIn("kvjurysecret", mounted.Said())
+                shutil.rmtree(os.path.join(real, "plain"))
+                time.sleep(3)  # the objects go in the background
+                with ViewMount(f"{meta}@{at}", "--bucket", f"s3://bkt-at-{then_ms}?endpoint={url}&{keys}") as ours:
+                    self.assertEqual(Differences(truth, Walk(ours), ignore=())[:10], [])
+                with ViewMount(f"{meta}@{at}", "--bucket", f"s3://bkt?endpoint={url}&{keys}") as ours, self.assertRaises(OSError):
+                    Walk(ours)
+        self.assertGreater(sum("sha256" in entry for entry in seen.values()), 90)
+
 
 if __name__ == "__main__":
     Require(mounts=True)
