@@ -52,10 +52,12 @@ Result<OneVolume> TakeVolume(backup::OpenedSource* source) {
   return volume;
 }
 
-Result<std::unique_ptr<objects::ObjectStore>> OpenBucket(const std::string& text) {
+Result<std::unique_ptr<objects::ObjectStore>> OpenBucket(const std::string& text, const GracefulStop& stop) {
   if (text.rfind("s3://", 0) == 0) {
     ASSIGN_OR_RETURN(const backup::Address address, backup::ParseAddress("br+" + text));
-    ASSIGN_OR_RETURN(std::unique_ptr<objects::ObjectStore> store, ports::S3ObjectStore::Open(address.s3));
+    ports::S3ClientOptions options;
+    options.stopping = [&stop] { return stop.requested().has_value(); };
+    ASSIGN_OR_RETURN(std::unique_ptr<objects::ObjectStore> store, ports::S3ObjectStore::Open(address.s3, options));
     return store;
   }
   if (text.find("://") != std::string::npos) {
@@ -64,7 +66,7 @@ Result<std::unique_ptr<objects::ObjectStore>> OpenBucket(const std::string& text
   return objects::DirectoryObjectStore::Open(text, objects::DirectoryObjectStore::Access::kReadOnly);
 }
 
-Result<std::unique_ptr<juicefs::MountedView>> MakeMounted(OneVolume volume, const std::string& bucket, Terminal* terminal) {
+Result<std::unique_ptr<juicefs::MountedView>> MakeMounted(OneVolume volume, const std::string& bucket, const GracefulStop& stop, Terminal* terminal) {
   juicefs::MountedViewOptions options;
   options.mounted_at_s = WallClockSeconds();
   options.has_pieces = volume.has_pieces;
@@ -83,7 +85,7 @@ Result<std::unique_ptr<juicefs::MountedView>> MakeMounted(OneVolume volume, cons
   } else if (bucket.empty()) {
     Warn(terminal, "without --bucket the contents of files cannot be read: reading one that holds data ends with EIO");
   } else {
-    ASSIGN_OR_RETURN(std::unique_ptr<objects::ObjectStore> store, OpenBucket(bucket));
+    ASSIGN_OR_RETURN(std::unique_ptr<objects::ObjectStore> store, OpenBucket(bucket, stop));
     ASSIGN_OR_RETURN(options.objects, juicefs::VolumeObjects::Open(volume.image, std::move(store)));
     if (!options.objects->warning().empty()) {
       Warn(terminal, options.objects->warning());
@@ -95,13 +97,14 @@ Result<std::unique_ptr<juicefs::MountedView>> MakeMounted(OneVolume volume, cons
 }  // namespace
 
 ExitCode MountSource(backup::OpenedSource source, const ViewMountOptions& options, Terminal* terminal) {
-  GracefulStop stop;
+  // A mount would outlive this process, dead: even a second signal waits until it is gone (timeout(1) sends two at once).
+  GracefulStop stop(GracefulStop::SecondSignal::kIsIgnored);
   Result<OneVolume> volume = TakeVolume(&source);
   if (!volume.ok()) {
     return Fail(terminal, volume.error());
   }
   const std::string name = volume->name.empty() ? std::string() : " volume " + Printable(volume->name);
-  Result<std::unique_ptr<juicefs::MountedView>> mounted = MakeMounted(*std::move(volume), options.bucket, terminal);
+  Result<std::unique_ptr<juicefs::MountedView>> mounted = MakeMounted(*std::move(volume), options.bucket, stop, terminal);
   if (!mounted.ok()) {
     return Fail(terminal, mounted.error().WithContext(source.address.text));
   }

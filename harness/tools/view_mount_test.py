@@ -59,6 +59,7 @@ class ViewMount:
         """Its exit code and its last line; nothing is mounted then."""
         if how is not None:
             self.process.send_signal(how)
+            self.process.send_signal(how)  # an impatient user, and timeout(1)
         rest = self.process.stdout.read()
         code = self.process.wait(timeout=30)
         if os.path.ismount(self.path):
