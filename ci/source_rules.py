@@ -345,7 +345,7 @@ CMAKE_PACKAGES = {
     "libzstd": "libzstd-dev", "rocksdb": "librocksdb-dev", "zlib": "zlib1g-dev", "libcrypto": "libssl-dev",
     "liblz4": "liblz4-dev", "Snappy": "libsnappy-dev", "libssl": "libssl-dev", "grpc++": "libgrpc++-dev",
     "cpp-httplib": "libcpp-httplib-dev", "liblzma": "liblzma-dev",
-    "libcurl": "libcurl4-openssl-dev", "pugixml": "libpugixml-dev",
+    "libcurl": "libcurl4-openssl-dev", "pugixml": "libpugixml-dev", "fuse3": "libfuse3-dev",
 }
 
 

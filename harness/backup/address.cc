@@ -269,7 +269,7 @@ Result<OpenedSource> OpenDump(const Address& address) {
   source.address = address;
   source.content = OpenedSource::Content::kViews;
   ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(address.path));
-  ASSIGN_OR_RETURN(const juicefs::JsonDump dump, juicefs::ReadDumpJson(address.path, bytes));
+  ASSIGN_OR_RETURN(juicefs::JsonDump dump, juicefs::ReadDumpJson(address.path, bytes));
   const Bytes name = dump.image.setting.has_value() ? dump.image.setting->format.name : Bytes();
   source.volume_names = {name};
   if (address.volume.has_value() && *address.volume != name) {
@@ -280,6 +280,7 @@ Result<OpenedSource> OpenDump(const Address& address) {
     return Status::DataLoss(address.text + ": " + view.error().message());
   }
   source.views[name] = *std::move(view);
+  source.image = std::move(dump.image);
   for (size_t i = 0; i < dump.problems.size() && i < kWarningsOfAKindMax; ++i) {
     source.warnings.push_back(dump.problems[i]);
   }

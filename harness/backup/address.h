@@ -68,6 +68,8 @@ struct OpenedSource {
   /// Of a JSON dump: the view of its one volume, under the volume's own name from its settings. Of a mount and a written view: the view
   /// under the empty name.
   std::map<Bytes, juicefs::View> views;
+  /// Of a JSON dump: what its view was computed from.
+  std::optional<juicefs::VolumeImage> image;
   /// Where the source says it: the timestamp at which the pairs were visible.
   std::optional<Timestamp> cut;
   /// Of a backup: the verified contents, without the pairs.

@@ -113,6 +113,15 @@ class View(ProgramTest):
             counts[volume] = counts.get(volume, 0) + 1
         self.assertEqual(sorted(counts), ["vol1", "vol2"])
 
+    def test_a_mount_needs_an_empty_folder_and_a_bucket_a_mount(self):
+        rich = "kv://" + Volume("rich", "kv.tsv.gz")
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "entry"))
+            self.Refused(2, ["this is nothing that exists"], "view", "--mount", os.path.join(folder, "none"), rich)
+            self.Refused(2, ["this one is not empty"], "view", "--mount", folder, rich)
+            self.Refused(2, ["--bucket", "--mount"], "view", "--bucket", folder, rich)
+            self.Refused(2, ["excludes"], "view", "--json", "--mount", folder, rich)
+
     def test_a_backup_without_anything_is_no_view(self):
         self.Refused(4, ["holds no visible key"], "view", "br://" + Backup("silently-empty"))
         self.Refused(4, ["holds no visible key"], "view", "--keys", "br://" + Backup("silently-empty"))

@@ -9,13 +9,16 @@ namespace {
 
 // Only what a signal handler may touch.
 volatile std::sig_atomic_t graceful = 0;
+volatile std::sig_atomic_t patient = 0;
 volatile std::sig_atomic_t received = 0;
 
 extern "C" void OnSignal(int number) {
-  if (graceful == 0 || received != 0) {
+  if (graceful == 0 || (received != 0 && patient == 0)) {
     _exit(128 + number);
   }
-  received = number;
+  if (received == 0) {
+    received = number;
+  }
 }
 
 }  // namespace
@@ -33,10 +36,14 @@ void InstallSignalHandlers() {
   }
 }
 
-GracefulStop::GracefulStop() { graceful = 1; }
+GracefulStop::GracefulStop(SecondSignal second) {
+  patient = second == SecondSignal::kIsIgnored ? 1 : 0;
+  graceful = 1;
+}
 
 GracefulStop::~GracefulStop() {
   graceful = 0;
+  patient = 0;
   received = 0;
 }
 

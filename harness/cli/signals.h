@@ -1,7 +1,7 @@
 // Signals: SIGINT ends the program with exit code 130, SIGTERM with 143.
 //
 // At once, unless a verb holds a GracefulStop: then the first signal only asks, the verb ends at the next finished case with
-// its records written, and a second signal ends at once. The state is the process's, as signals are.
+// its records written, and a second signal ends at once, unless what would be left behind then outlives the process. The state is the process's, as signals are.
 #pragma once
 
 #include <optional>
@@ -15,7 +15,8 @@ void InstallSignalHandlers();
 
 class GracefulStop {
  public:
-  GracefulStop();
+  enum class SecondSignal { kEndsAtOnce, kIsIgnored };
+  explicit GracefulStop(SecondSignal second = SecondSignal::kEndsAtOnce);
   GracefulStop(const GracefulStop&) = delete;
   GracefulStop& operator=(const GracefulStop&) = delete;
   ~GracefulStop();

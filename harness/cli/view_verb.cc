@@ -1,4 +1,4 @@
-// kvjury view ADDRESS: what a mount of the volumes behind an address shows, from their records alone.
+// kvjury view ADDRESS: what a mount of the volumes behind an address shows, from their records alone; with --mount as a mount (view_mount.h).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -9,7 +9,9 @@
 #include "harness/cli/open_source.h"
 #include "harness/cli/summary.h"
 #include "harness/cli/verb.h"
+#include "harness/cli/view_mount.h"
 #include "harness/juicefs/view_json.h"
+#include "harness/tools/fuse_mount.h"
 #include "reports/text.h"
 
 namespace kvjury::cli {
@@ -91,14 +93,27 @@ class ViewVerb : public Verb {
         ->needs("--summary");
     verb->add_flag("--contents", open_.walk.read_contents, "Of a mount: reads its files of up to 1 GiB, for their SHA-256 with --json");
     verb->add_option("--contents-below", open_.walk.contents_below, "With --contents: only of files below this folder of the mount");
+    CLI::Option* mount = verb->add_option("--mount", mount_.folder, "Mounts the volume read-only at this empty folder, until Ctrl-C or fusermount3 -u");
+    mount->excludes("--json")->excludes("--keys")->excludes("--summary");
+    verb->add_option("--bucket", mount_.bucket,
+                     "With --mount: where the contents of files are, a folder or s3://BUCKET/PREFIX?endpoint=URL; without it only names and attributes")
+        ->needs(mount);
     return verb;
   }
 
   ExitCode Run(Terminal* terminal) override {
     open_.terminal = terminal;
-    const Result<backup::OpenedSource> source = OpenSource(address_, open_);
+    if (!mount_.folder.empty()) {
+      if (const Status mountable = tools::CheckMountable(mount_.folder); !mountable.ok()) {
+        return Fail(terminal, mountable);
+      }
+    }
+    Result<backup::OpenedSource> source = OpenSource(address_, open_);
     if (!source.ok()) {
       return Fail(terminal, source.error());
+    }
+    if (!mount_.folder.empty()) {
+      return MountSource(*std::move(source), mount_, terminal);
     }
     return keys_ ? ShowKeys(*source, terminal) : ShowViews(*source, terminal);
   }
@@ -167,6 +182,7 @@ class ViewVerb : public Verb {
   uint64_t rate_ = 0;
   std::string below_ = "/";
   OpenOptions open_;
+  ViewMountOptions mount_;
 };
 
 }  // namespace

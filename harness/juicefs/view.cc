@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <set>
 
@@ -30,7 +29,7 @@ class ViewBuilder {
       pending_.pop_back();
       List(directory);
     }
-    view_.statfs = ComputeStatFs();
+    view_.statfs = StatVolume(image_);
     view_.IndexInodes();
     return std::move(view_);
   }
@@ -173,32 +172,6 @@ class ViewBuilder {
         entry->xattrs[name] = PosixAclXattr(rule->second);
       }
     }
-  }
-
-  StatFs ComputeStatFs() const {
-    constexpr uint64_t kBytesMax = uint64_t{1} << 60;  // keeps the products below inside 64 bits
-    const auto used = std::min(static_cast<uint64_t>(std::max<int64_t>(image_.Counter("usedSpace"), 0)), kBytesMax);
-    const auto inodes = std::min(static_cast<uint64_t>(std::max<int64_t>(image_.Counter("totalInodes"), 0)), kBytesMax);
-    const Format& format = image_.setting->format;
-    StatFs statfs;
-    statfs.total_bytes = format.capacity_bytes;
-    if (statfs.total_bytes == 0) {
-      statfs.total_bytes = uint64_t{1} << 50;
-      while (statfs.total_bytes < kBytesMax * 2 && statfs.total_bytes * 4 < used * 5) {
-        statfs.total_bytes *= 2;
-      }
-    }
-    statfs.available_bytes = statfs.total_bytes - std::min(used, statfs.total_bytes);
-    statfs.used_inodes = inodes;
-    if (format.inodes != 0) {
-      statfs.available_inodes = format.inodes - std::min(inodes, format.inodes);
-    } else {
-      statfs.available_inodes = uint64_t{10} << 20;
-      while (statfs.available_inodes * 4 < inodes) {
-        statfs.available_inodes *= 2;
-      }
-    }
-    return statfs;
   }
 
   const VolumeImage& image_;

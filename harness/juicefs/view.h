@@ -3,7 +3,8 @@
 // Tree and names from D, stat from I, content from C (as pieces of slices: no object is read), link targets from S, xattrs
 // from X, ACLs from R as system.posix_acl_* xattrs, statfs from counters and setting. The root is ".", ".trash" is always
 // there and its root is made up as the mount does it: mode 0555, 2 links, size 0, times of the mount (zero here).
-// Not modelled: the other virtual files (.accesslog, .config, .stats, .control), mounts of a subdirectory, st_blocks.
+// Not modelled: the other virtual files (.accesslog, .config, .stats, .control), mounts of a subdirectory. mounted_view.h answers
+// as a mount does, call by call.
 // Damage (a missing inode, a directory reached twice, a cycle) is a problem in the view and never an endless walk.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "harness/juicefs/image.h"
+#include "harness/juicefs/statfs.h"
 
 namespace kvjury::juicefs {
 
@@ -33,14 +35,6 @@ struct ViewEntry {
   std::string sha256;   // regular files whose bytes were read through a mount: hex; else empty
 
   friend bool operator==(const ViewEntry&, const ViewEntry&) = default;
-};
-
-struct StatFs {
-  uint64_t total_bytes = 0;
-  uint64_t available_bytes = 0;
-  uint64_t used_inodes = 0;
-  uint64_t available_inodes = 0;
-  friend bool operator==(const StatFs&, const StatFs&) = default;
 };
 
 struct ViewProblem {
