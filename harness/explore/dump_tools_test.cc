@@ -12,7 +12,7 @@
 namespace kvjury::explore {
 namespace {
 
-constexpr uint64_t kCases = 20;
+constexpr uint64_t kCases = 100;
 
 VolumeLibrary& Volumes() {
   static VolumeLibrary volumes(KVJURY_SOURCE_DIR);
