@@ -27,8 +27,30 @@ enum class Bug : uint8_t {
   kNewerTombstoneHidesRestore,
   kTargetClockBehind,
   kSplitKeysUnencoded,
+  // Of dumps and loads.
+  kInodeCounterRewound,
+  kSkipTrashLowersNextId,
+  kAclIdCollision,
+  kAclLeaksToNextNode,
+  kXattrDoubleEscaped,
+  kNamesNotUtf8,
+  kAttributeFieldForgotten,
+  kQuotaLost,
+  kUsageCountersZero,
+  kNlinkCountsHiddenLinks,
+  kParentSetLost,
+  kSliceRefsLost,
+  kDumpBufferReused,
+  kBatchLimitTruncates,
+  kKeyPrefixConfusion,
+  kDanglingEdgeOrInode,
+  kDirectoryListingChanges,
+  kSubdirLoadWrongRoot,
+  kSustainedFilesLeak,
+  kLockWithoutSession,
+  kTrashDangling,
 };
-inline constexpr size_t kBugCount = 12;
+inline constexpr size_t kBugCount = 33;
 
 struct BugInfo {
   Bug bug;
@@ -65,5 +87,8 @@ class PlantedBugs {
   std::array<bool, kBugCount> on_{};
   std::array<uint64_t, kBugCount> reached_{};
 };
+
+/// As On, for code that may run outside of a world.
+inline bool BugOn(PlantedBugs* bugs, Bug bug) { return bugs != nullptr && bugs->On(bug); }
 
 }  // namespace kvjury::sim

@@ -167,6 +167,7 @@ Task<Result<AutomaticBackupReport>> RunAutomaticBackup(client::Store* store, obj
   dump_options.volume_name = options.volume_name;
   dump_options.threads = options.threads;
   dump_options.dump.skip_trash = options.skip_trash;
+  dump_options.dump.bugs = options.bugs;
   report.fast = inodes < kInodesOfWalks;
   dump_options.dump.form = report.fast ? juicefs::DumpForm::kFast : juicefs::DumpForm::kWalk;
   Bytes packed;

@@ -22,6 +22,7 @@ struct AutomaticBackupOptions {
   int64_t interval_s = 3600;
   bool skip_trash = false;
   uint32_t threads = 10;
+  sim::PlantedBugs* bugs = nullptr;  // may be null
 };
 
 struct AutomaticBackupReport {

@@ -20,7 +20,9 @@ using sim::Label;
 using sim::Task;
 
 constexpr uint32_t kNamesReadAhead = 10'000;
+constexpr uint32_t kNamesOfTruncation = 3;
 constexpr uint32_t kScanPage = 10'240;
+constexpr Micros kEncodingUs = 500;
 constexpr std::array kHeadKinds = {"SS", "QD", "QU", "QG"};
 constexpr std::array kBinaryKinds = {"SS", "D", "K", "R", "QD", "QU", "QG", "U"};
 constexpr std::array kCounters = {"usedSpace", "totalInodes", "nextInode", "nextChunk", "nextSession", "nextTrash"};
@@ -35,7 +37,12 @@ struct Visit {
 class DumpRun {
  public:
   DumpRun(client::Store* store, Label label, JuicefsDumpOptions options, ByteSink* to)
-      : store_(store), label_(std::move(label)), options_(std::move(options)), to_(to), prefix_(juicefs::VolumePrefix(options_.volume_name)), text_(to) {}
+      : store_(store),
+        label_(std::move(label)),
+        options_(std::move(options)),
+        to_(to),
+        prefix_(juicefs::VolumePrefix(options_.volume_name)),
+        text_(to, options_.dump.bugs) {}
 
   Task<Result<JuicefsDumpReport>> Run() {
     auto run = RunAny();
@@ -136,7 +143,7 @@ class DumpRun {
       CO_RETURN_IF_ERROR(co_await std::move(log));
     }
     CO_ASSIGN_OR_RETURN(const juicefs::DumpHead head, juicefs::DumpHeadOf(records_, options_.dump));
-    juicefs::BinaryDumpSegments segments(to_, juicefs::BinaryDumpOrder());
+    juicefs::BinaryDumpSegments segments(to_, juicefs::BinaryDumpOrder(), options_.dump.bugs);
     CO_RETURN_IF_ERROR(segments.Head(head, options_.dump.keep_secrets));
     {
       sim::Scope scope(store_->scheduler());
@@ -153,7 +160,7 @@ class DumpRun {
     CO_RETURN_IF_ERROR(tree_failure_);
     CO_RETURN_IF_ERROR(segments.EndTree());
     for (const char* kind : kBinaryKinds) {
-      auto scan = ScanKind(kind, kind);
+      auto scan = ScanKind(std::string_view(kind) == "SS" ? juicefs::SustainedPrefix(options_.dump.bugs) : Bytes(kind), kind);
       CO_RETURN_IF_ERROR(co_await std::move(scan));
     }
     co_return segments.Rest(head, records_);
@@ -174,7 +181,12 @@ class DumpRun {
     Bytes from = prefix_ + start;
     while (tree_failure_.ok()) {
       auto scan = reader->Scan(from, prefix_ + end, kScanPage);
-      CO_ASSIGN_OR_RETURN(const std::vector<client::Pair> page, co_await std::move(scan));
+      CO_ASSIGN_OR_RETURN(std::vector<client::Pair> page, co_await std::move(scan));
+      if (sim::BugOn(options_.dump.bugs, sim::Bug::kDumpBufferReused)) {  // another reader fills it before its records are written
+        shared_page_ = page;
+        co_await store_->scheduler()->Sleep(kEncodingUs);
+        page = shared_page_;
+      }
       for (const auto& [key, value] : page) {
         report_.dump.entry_count += key.size() > prefix_.size() + 9 && key[prefix_.size() + 9] == 'D' ? 1 : 0;
         CO_RETURN_IF_ERROR(segments->TreeRecord(key.substr(prefix_.size()), value));
@@ -215,7 +227,7 @@ class DumpRun {
   }
 
   /// All keys that begin so, in a transaction of their own, into records_.
-  Task<Status> ScanKind(const char* kind, const char* name) {
+  Task<Status> ScanKind(Bytes kind, const char* name) {
     auto begin = Begin(label_ / name);
     CO_ASSIGN_OR_RETURN(const std::unique_ptr<client::Transaction> reader, co_await std::move(begin));
     const Bytes start = prefix_ + kind;
@@ -290,13 +302,16 @@ class DumpRun {
         found[juicefs::EncodeKey(juicefs::SymlinkKey(inode))] = *target;
       }
     } else if (attr.type == juicefs::kTypeDirectory) {
-      auto read = ReadNames(inode, "names", kNamesReadAhead);
+      // Without the guard a small directory has to show it.
+      const bool truncates = sim::BugOn(options_.dump.bugs, sim::Bug::kBatchLimitTruncates);
+      const uint32_t names_max = truncates ? kNamesOfTruncation : kNamesReadAhead;
+      auto read = ReadNames(inode, "names", names_max);
       CO_ASSIGN_OR_RETURN(std::vector<client::Pair> names, co_await std::move(read));
-      if (names.size() < kNamesReadAhead) {
+      if (names.size() < names_max || truncates) {
         visit.names = std::move(names);
       }
     }
-    CO_ASSIGN_OR_RETURN(visit.entry, juicefs::DumpEntryOf(found, inode, dentry_type, DumpForm::kWalk, &report_.dump));
+    CO_ASSIGN_OR_RETURN(visit.entry, juicefs::DumpEntryOf(found, inode, dentry_type, DumpForm::kWalk, &report_.dump, options_.dump.bugs));
     co_return visit;
   }
 
@@ -409,6 +424,7 @@ class DumpRun {
   KeyValues records_;  // of the head, and in a fast dump all; without the prefix
   KeyValues rules_;    // that were met
   Status tree_failure_;
+  std::vector<client::Pair> shared_page_;
   JuicefsDumpReport report_;
 };
 

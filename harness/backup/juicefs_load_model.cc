@@ -75,8 +75,8 @@ class LoadRun {
     CO_RETURN_IF_ERROR(co_await std::move(check));
     PlannedPuts puts(options_.binary);
     MemorySource source(dump_);
-    CO_ASSIGN_OR_RETURN(const juicefs::LoadReport read, options_.binary ? juicefs::LoadDumpBinary("dump", &source, &puts)
-                                                                        : juicefs::LoadDumpJson("dump", &source, &puts));
+    CO_ASSIGN_OR_RETURN(const juicefs::LoadReport read, options_.binary ? juicefs::LoadDumpBinary("dump", &source, &puts, UINT64_MAX, options_.bugs)
+                                                                        : juicefs::LoadDumpJson("dump", &source, &puts, options_.bugs));
     report_.entries = read.entry_count;
     auto load = options_.binary ? Binary(&puts) : Json(&puts);
     CO_RETURN_IF_ERROR(co_await std::move(load));

@@ -19,6 +19,7 @@ struct JuicefsLoadOptions {
   Bytes volume_name;
   bool binary = false;
   uint32_t writers = 10;
+  sim::PlantedBugs* bugs = nullptr;  // may be null
 };
 
 struct JuicefsLoadReport {

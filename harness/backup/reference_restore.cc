@@ -66,7 +66,26 @@ class RestoreRun {
       CO_RETURN_IF_ERROR(co_await std::move(import));
     }
     auto verify = Verify();
-    co_return co_await std::move(verify);
+    CO_RETURN_IF_ERROR(co_await std::move(verify));
+    if (host_.world->bugs().On(Bug::kLockWithoutSession)) {
+      auto forget = ForgetSessions();
+      CO_RETURN_IF_ERROR(co_await std::move(forget));
+    }
+    co_return Status::Ok();
+  }
+
+  /// What a tool does that takes the sessions of former clients for litter. Their locks and open files stay, and nobody ends them.
+  Task<Status> ForgetSessions() {
+    auto begin = host_.client->Begin(host_.label / "sessions");
+    CO_ASSIGN_OR_RETURN(const std::unique_ptr<client::Transaction> transaction, co_await std::move(begin));
+    for (const auto& [key, value] : contents_.pairs) {
+      const size_t kind = key.find('\xFD') + 1;
+      if (kind != 0 && (key.compare(kind, 2, "SE") == 0 || key.compare(kind, 2, "SI") == 0)) {
+        transaction->Delete(key);
+      }
+    }
+    auto commit = transaction->Commit();
+    co_return (co_await std::move(commit)).status();
   }
 
   // ---- the files ----

@@ -6,6 +6,7 @@
 
 #include "harness/cli/case_session.h"
 #include "harness/cli/verb.h"
+#include "harness/cli/version.h"
 #include "harness/explore/case_file.h"
 #include "harness/explore/selftest.h"
 
@@ -113,11 +114,11 @@ class SelftestVerb : public Verb {
     }
     const uint64_t alarms = clean_.false_alarms + loud_twins;
     *terminal->err << fmt::format("{} of {} planted bugs convicted; {} false alarms over {} clean and fault-only cases and {} twins; "
-                                  "{} same ({:.2f} %), {} honest failures, {} unproven\n",
+                                  "{} same ({:.2f} %), {} honest failures, {} unproven, {} with known losses of a dump\n",
                                   scores_.size() - blind, scores_.size(), alarms, clean_.cases, scores_.size() - blind,
                                   clean_.same, clean_.cases == 0 ? 0.0 : 100.0 * static_cast<double>(clean_.same) /
                                                                              static_cast<double>(clean_.cases),
-                                  clean_.honest_failures, clean_.unproven);
+                                  clean_.honest_failures, clean_.unproven, clean_.known_losses);
     if (json_) {
       *terminal->out << ScoreJson(alarms).dump() << "\n";
     }
@@ -153,6 +154,7 @@ class SelftestVerb : public Verb {
     json["same"] = clean_.same;
     json["honest_failures"] = clean_.honest_failures;
     json["unproven"] = clean_.unproven;
+    json["known_losses"] = clean_.known_losses;
     json["false_alarms"] = alarms;
     return json;
   }
@@ -161,7 +163,7 @@ class SelftestVerb : public Verb {
   std::vector<std::string> bugs_;
   std::string out_ = "out/selftest";
   bool json_ = false;
-  explore::VolumeLibrary volumes_;
+  explore::VolumeLibrary volumes_{kSourceFolder};
   std::vector<explore::BugScore> scores_;
   explore::CleanScore clean_;
 };

@@ -32,6 +32,8 @@ void AddAsked(const record::Case& c, const LoadedVolume& volume, Classes* classe
   // The last of the boundaries that PD puts into a fresh cluster is "x".
   classes->AddEither(volume.name > "x", "in the last region", "in middle regions");
   classes->AddEither(c.tool().memory_sst(), "memory files", "real files");
+  classes->Add(true, "tool: " + (c.tool().model().empty() ? "reference" : c.tool().model()));
+  classes->Add(c.tool().skip_trash(), "dump without trash");
   classes->Add(c.bug_size() > 0, "planted bug");
 }
 
@@ -42,6 +44,7 @@ void AddTriggers(const record::Trigger& trigger, Classes* classes) {
   classes->Add(trigger.swapped_files() > 0, "trigger: swapped files");
   classes->Add(trigger.empty_key_region(), "trigger: region ends at the empty key");
   classes->Add(trigger.orphan_locks() > 0, "trigger: writers died");
+  classes->Add(trigger.dump_inode() > 0, "trigger: dump of a subdirectory");
 }
 
 void AddEvents(const record::Case& c, const record::CaseRecord& record, Classes* classes) {

@@ -13,6 +13,7 @@
 
 #include "fakes/sim/planted_bugs.h"
 #include "harness/explore/proto_text.h"
+#include "harness/explore/tool_model.h"
 
 namespace kvjury::explore {
 
@@ -92,8 +93,9 @@ Status CheckCase(const record::Case& c) {
                                      nudge.ShortDebugString());
     }
   }
-  if (!c.tool().model().empty() && c.tool().model() != "reference") {
-    return Status::InvalidArgument("tool.model: \"" + c.tool().model() + "\" is not known; expected \"reference\"");
+  const Result<ToolModel> model = FindToolModel(c.tool().model());
+  if (!model.ok()) {
+    return Status::InvalidArgument("tool.model: " + model.status().message());
   }
   static const std::set<std::string> kCompressions = {"", "zstd", "lz4", "snappy"};
   if (kCompressions.count(c.tool().compression()) == 0) {

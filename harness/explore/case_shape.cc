@@ -9,6 +9,8 @@ namespace kvjury::explore {
 namespace {
 
 constexpr int64_t kClockLagMsMax = 3'600'000;
+// "links" of the full volume.
+constexpr uint64_t kDirectoryOfFullVolume = 16;
 
 void DrawTrigger(RandomStream* random, record::Trigger* trigger) {
   const uint64_t which = random->Below(5);
@@ -29,6 +31,30 @@ void DrawTrigger(RandomStream* random, record::Trigger* trigger) {
       trigger->set_orphan_locks(static_cast<uint32_t>(random->Between(1, 6)));
       break;
   }
+}
+
+void DrawTool(RandomStream* random, CaseShape* shape) {
+  static const std::vector<std::string> kDumps = {"juicefs-dump", "juicefs-dump-fast", "juicefs-dump-binary", "backup-meta"};
+  if (random->Below(5) != 0) {
+    return;
+  }
+  shape->tool_model = random->Pick(kDumps);
+  shape->skip_trash = random->Below(4) == 0;
+  if (shape->tool_model == "juicefs-dump") {
+    shape->writers = 1;
+    shape->backup_after_permille = 1000;
+  }
+}
+
+// A dump of a quiet volume that holds one of everything: its writer has nothing to do with it.
+void DumpFullVolume(const char* model, CaseShape* shape) {
+  shape->tool_model = model;
+  shape->skip_trash = false;
+  shape->volume_address = kFullVolume;
+  shape->writers = 1;
+  shape->operations_per_writer = std::min(shape->operations_per_writer, 6u);
+  shape->backup_after_permille = 1000;
+  shape->trigger.Clear();
 }
 
 }  // namespace
@@ -60,6 +86,7 @@ CaseShape DrawShape(RandomStream* random, Trouble trouble) {
   if (triggers) {
     DrawTrigger(random, &shape.trigger);
   }
+  DrawTool(random, &shape);
   return shape;
 }
 
@@ -76,9 +103,66 @@ CaseShape MainJobShape(uint64_t seed) {
   return shape;
 }
 
+namespace {
+
+// The bugs of dumps and loads, and of what hangs on sessions. False: it is none of them.
+bool AimDumpAt(sim::Bug bug, CaseShape* shape) {
+  switch (bug) {
+    case sim::Bug::kInodeCounterRewound:
+    case sim::Bug::kXattrDoubleEscaped:
+    case sim::Bug::kNamesNotUtf8:
+    case sim::Bug::kAttributeFieldForgotten:
+    case sim::Bug::kSustainedFilesLeak:
+    case sim::Bug::kBatchLimitTruncates:
+      DumpFullVolume("juicefs-dump", shape);
+      return true;
+    case sim::Bug::kAclLeaksToNextNode:
+    case sim::Bug::kQuotaLost:
+    case sim::Bug::kParentSetLost:
+    case sim::Bug::kSliceRefsLost:
+    case sim::Bug::kDirectoryListingChanges:
+    case sim::Bug::kTrashDangling:
+      DumpFullVolume("juicefs-dump-fast", shape);
+      return true;
+    case sim::Bug::kSkipTrashLowersNextId:
+    case sim::Bug::kNlinkCountsHiddenLinks:
+      DumpFullVolume("backup-meta", shape);
+      shape->skip_trash = true;
+      return true;
+    case sim::Bug::kSubdirLoadWrongRoot:
+      DumpFullVolume("juicefs-dump", shape);
+      shape->trigger.set_dump_inode(kDirectoryOfFullVolume);
+      return true;
+    case sim::Bug::kAclIdCollision:
+      DumpFullVolume("juicefs-dump-binary", shape);
+      return true;
+    case sim::Bug::kUsageCountersZero:
+    case sim::Bug::kDumpBufferReused:
+    case sim::Bug::kKeyPrefixConfusion:
+    case sim::Bug::kDanglingEdgeOrInode:
+      shape->tool_model = "juicefs-dump-binary";
+      shape->files = std::max(shape->files, 30u);
+      return true;
+    case sim::Bug::kLockWithoutSession:
+      shape->tool_model = "reference";
+      shape->skip_trash = false;
+      shape->volume_address = kFullVolume;
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
   shape->directories = std::max(shape->directories, 2u);
   shape->files = std::max(shape->files, 8u);
+  if (AimDumpAt(bug, shape)) {
+    return;
+  }
+  shape->tool_model = "reference";
+  shape->skip_trash = false;
   switch (bug) {
     case sim::Bug::kEmptyTreeReadsAsComplete:
     case sim::Bug::kTwoTimestampsOneBackup:
@@ -125,6 +209,8 @@ void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
     case sim::Bug::kSplitKeysUnencoded:
       shape->regions = std::max(shape->regions, 3u);
       break;
+    default:
+      break;
   }
 }
 
@@ -139,7 +225,8 @@ record::Case Frame(const CaseShape& shape) {
   c.mutable_cluster()->set_stores(shape.stores);
   c.mutable_cluster()->set_target_stores(shape.target_stores);
   c.mutable_cluster()->set_regions(shape.regions);
-  c.mutable_tool()->set_model("reference");
+  c.mutable_tool()->set_model(shape.tool_model);
+  c.mutable_tool()->set_skip_trash(shape.skip_trash);
   c.mutable_tool()->set_memory_sst(shape.memory_sst);
   c.mutable_tool()->set_retries(kToolRetries);
   c.mutable_tool()->set_sst_bytes_max(shape.sst_bytes_max);

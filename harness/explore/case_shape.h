@@ -42,6 +42,9 @@ struct CaseShape {
   uint32_t nudge_ppm = 0;
   int64_t delay_us_max = 20'000;
   int64_t think_us = 2'000;
+  /// See tool_model.h.
+  std::string tool_model = "reference";
+  bool skip_trash = false;
   bool memory_sst = true;
   uint64_t sst_bytes_max = 0;
   /// Share of the operations that are over when the backup starts, in parts per thousand.
@@ -49,8 +52,12 @@ struct CaseShape {
   record::Trigger trigger;
 };
 
-/// Draws a shape. The seed of the shape is drawn too, so that shapes of one stream differ in everything.
+/// Draws a shape. The seed of the shape is drawn too, so that shapes of one stream differ in everything. One in five has a tool that dumps and
+/// loads; what such a walk of a volume shows while writers write is of no one moment, so that it starts when its one writer has ended.
 CaseShape DrawShape(RandomStream* random, Trouble trouble);
+
+/// The bundled volume that holds one of everything (scenarios/volumes/full).
+inline constexpr char kFullVolume[] = "kv://scenarios/volumes/full/kv.tsv.gz";
 
 /// The main job on a real volume: several clients, hundreds of operations, many regions, faults and nudges, real files.
 CaseShape MainJobShape(uint64_t seed);

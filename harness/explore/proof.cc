@@ -42,6 +42,7 @@ std::vector<Bytes> CutEvenly(const std::vector<Bytes>& keys, size_t ranges) {
 
 Proof::Proof(Stage* stage)
     : stage_(stage),
+      tool_(FindToolModel(stage->spec().tool().model()).value()),
       cast_(stage),
       backup_client_(stage->world().fabric().ChannelFrom("backup"), &stage->scheduler(), "client-backup",
                      stage->source().pd_address(), &stage->world().log()),
@@ -95,14 +96,25 @@ sim::Task<void> Proof::BackUp() {
     if (attempts_ > 1) {
       stage_->Heal();
     }
-    backup::BackupOptions options;
-    options.compression = CompressionOf(stage_->spec().tool().compression());
-    auto run = backup::RunReferenceBackup(HostOf("backup", attempts_, &backup_client_), options);
-    backup_ = co_await std::move(run);
+    auto run = BackUpOnce();
+    co_await std::move(run);
     if (backup_->success) {
       co_return;
     }
   }
+}
+
+sim::Task<void> Proof::BackUpOnce() {
+  if (tool_.rewrites) {
+    auto dump = RunDumpTool(HostOf("backup", attempts_, &backup_client_), stage_->spec(), stage_->volume().name, stage_->wall_ns());
+    dump_ = co_await std::move(dump);
+    backup_ = dump_->report;
+    co_return;
+  }
+  backup::BackupOptions options;
+  options.compression = CompressionOf(stage_->spec().tool().compression());
+  auto run = backup::RunReferenceBackup(HostOf("backup", attempts_, &backup_client_), options);
+  backup_ = co_await std::move(run);
 }
 
 sim::Task<void> Proof::Restore() {
@@ -112,13 +124,23 @@ sim::Task<void> Proof::Restore() {
       stage_->Heal();
       ++retries_of_restore_;
     }
-    auto run = backup::RunReferenceRestore(HostOf("restore", attempt, &restore_client_),
-                                           backup::RestoreOptions());
-    restore_ = co_await std::move(run);
+    auto run = RestoreOnce(attempt);
+    co_await std::move(run);
     if (restore_->success) {
       co_return;
     }
   }
+}
+
+sim::Task<void> Proof::RestoreOnce(uint64_t attempt) {
+  if (tool_.rewrites) {
+    auto load = RunLoadTool(HostOf("restore", attempt, &restore_client_), stage_->spec(), stage_->volume().name, dump_->object, attempt > 1);
+    load_ = co_await std::move(load);
+    restore_ = load_->report;
+    co_return;
+  }
+  auto run = backup::RunReferenceRestore(HostOf("restore", attempt, &restore_client_), backup::RestoreOptions());
+  restore_ = co_await std::move(run);
 }
 
 objects::ObjectStore* Proof::storage() {
@@ -277,10 +299,16 @@ judge::Evidence Proof::TakeEvidence(std::string hang) {
   evidence.claim.message = (restore_.has_value() ? *restore_ : *backup_).Sentence();
   evidence.claim.files = backup_->files;
   evidence.claim.keys = backup_->keys;
-  evidence.source = ReadTruth(&stage_->source(), backup_->cut);
-  AddModel(&evidence);
-  AddFiles(&evidence);
-  AddTarget(&evidence);
+  if (tool_.rewrites) {
+    AddTarget(&evidence);
+    AddRewrite(&evidence);
+    AddModel(&evidence);
+  } else {
+    evidence.source = ReadTruth(&stage_->source(), backup_->cut);
+    AddModel(&evidence);
+    AddFiles(&evidence);
+    AddTarget(&evidence);
+  }
   judge::DecodeImages(&evidence);
   return evidence;
 }
@@ -297,6 +325,23 @@ void Proof::AddFiles(judge::Evidence* evidence) {
     return;
   }
   evidence->files = FilesOf(*std::move(contents));
+}
+
+// The source at every moment at which the dump read, and the one of them that the target shows.
+void Proof::AddRewrite(judge::Evidence* evidence) {
+  judge::Rewrite rewrite;
+  rewrite.form = RewriteFormOf(stage_->spec());
+  rewrite.begin = dump_->first_ts;
+  rewrite.end = dump_->last_ts;
+  if (rewrite.begin.valid()) {
+    rewrite.at_begin = ReadTruth(&stage_->source(), rewrite.begin);
+    rewrite.changes = ReadChanges(&stage_->source(), rewrite.begin, rewrite.end);
+  }
+  rewrite.entries_dumped = dump_->entries;
+  rewrite.entries_loaded = load_.has_value() ? load_->entries : 0;
+  evidence->claim.keys = restore_.has_value() ? restore_->keys : 0;
+  evidence->rewrite = std::move(rewrite);
+  judge::SettleRewrite(evidence);
 }
 
 void Proof::AddTarget(judge::Evidence* evidence) {

@@ -149,7 +149,8 @@ TEST(ProofPropertyReport, EveryExpectedClassCameUp) {
       "memory files", "real files", "trigger: target clock behind", "trigger: tombstones on the target",
       "trigger: swapped files", "trigger: region ends at the empty key", "trigger: writers died", "commit: one phase",
       "commit: async", "commit: two phases", "commit: undetermined", "locks met", "writers during the backup",
-      "operations refused", "nudges fired", "backup in several rounds", "tool started again"};
+      "operations refused", "nudges fired", "backup in several rounds", "tool started again", "tool: reference",
+      "tool: juicefs-dump", "tool: juicefs-dump-fast", "tool: juicefs-dump-binary", "tool: backup-meta", "dump without trash"};
   for (const std::string& kind : sim::SimulatedFaultKinds()) {
     expected.insert("fault: " + kind);
   }

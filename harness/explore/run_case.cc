@@ -108,6 +108,7 @@ Status KeepBackup(objects::ObjectStore* from, const std::string& folder) {
 
 Result<record::CaseRecord> RunCase(const record::Case& c, VolumeLibrary* volumes, const RunCaseOptions& options) {
   RETURN_IF_ERROR(sim::CheckBugNames(c));
+  RETURN_IF_ERROR(FindToolModel(c.tool().model()).status());
   ASSIGN_OR_RETURN(std::shared_ptr<const LoadedVolume> volume, volumes->Load(c.volume()));
   Stage stage(c, volume);
   Proof proof(&stage);

@@ -11,6 +11,8 @@ namespace kvjury::explore {
 
 namespace {
 
+constexpr char kFormLoss[] = "form-loss";
+
 std::vector<std::string> SplitCommas(std::string_view text) {
   std::vector<std::string> parts;
   std::istringstream in{std::string(text)};
@@ -20,12 +22,12 @@ std::vector<std::string> SplitCommas(std::string_view text) {
   return parts;
 }
 
-// The checks of the catalogue that have a finding in the record.
+// The checks of the catalogue that have a finding in the record, known losses aside.
 std::vector<std::string> NamedFindings(const sim::BugInfo& info, const record::CaseRecord& record) {
   std::set<std::string> found;
-  for (const record::CheckResult& result : record.check()) {
-    if (result.findings() > 0) {
-      found.insert(result.check());
+  for (const record::Finding& finding : record.finding()) {
+    if (finding.kind() != kFormLoss) {
+      found.insert(finding.check());
     }
   }
   std::vector<std::string> named;
@@ -35,6 +37,10 @@ std::vector<std::string> NamedFindings(const sim::BugInfo& info, const record::C
     }
   }
   return named;
+}
+
+bool Quiet(const record::CaseRecord& record) {
+  return record.outcome() == record::SAME || record.outcome() == record::HONEST_FAILURE || OnlyKnownLosses(record);
 }
 
 uint64_t CountOperations(const record::Case& c) {
@@ -65,6 +71,11 @@ Result<record::Case> DrawBuggyCase(const sim::BugInfo& info, uint64_t seed, uint
 
 }  // namespace
 
+bool OnlyKnownLosses(const record::CaseRecord& record) {
+  return record.finding_size() > 0 && std::all_of(record.finding().begin(), record.finding().end(),
+                                                  [](const record::Finding& finding) { return finding.kind() == kFormLoss; });
+}
+
 Result<BugScore> Convict(sim::Bug bug, const SelftestOptions& options, VolumeLibrary* volumes) {
   const sim::BugInfo& info = sim::AllBugs()[static_cast<size_t>(bug)];
   BugScore score;
@@ -90,7 +101,7 @@ Result<BugScore> Convict(sim::Bug bug, const SelftestOptions& options, VolumeLib
     score.convicting_case = record.case_();
     c.clear_bug();
     ASSIGN_OR_RETURN(record::CaseRecord twin, RunCase(c, volumes));
-    score.twin_quiet = twin.outcome() == record::SAME || twin.outcome() == record::HONEST_FAILURE;
+    score.twin_quiet = Quiet(twin);
     break;
   }
   return score;
@@ -117,6 +128,10 @@ Result<CleanScore> RunClean(const SelftestOptions& options, uint64_t first, uint
         ++score.unproven;
         break;
       default:
+        if (OnlyKnownLosses(record)) {
+          ++score.known_losses;
+          break;
+        }
         ++score.false_alarms;
         score.alarm_records.push_back(std::move(record));
         break;

@@ -131,6 +131,9 @@ Checked CheckHistory(const Evidence& evidence) {
   for (const std::string& anomaly : evidence.model_anomalies) {
     recorder.Add("model-contradiction", anomaly)->set_lost_at(record::LOST_AT_SOURCE);
   }
+  if (evidence.rewrite.has_value()) {
+    return recorder.Take();  // no file tells of transactions; whether the target is of one moment is asked by TREE
+  }
   if (!evidence.files.has_value()) {
     recorder.Unproven("the backup files could not be read");
     return recorder.Take();

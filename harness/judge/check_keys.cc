@@ -1,4 +1,5 @@
 // MVCC and DIFF: the records under the values, and every visible pair in both directions.
+#include "harness/judge/check_rewrite.h"
 #include "harness/judge/checks.h"
 
 namespace kvjury::judge {
@@ -12,7 +13,7 @@ Checked CheckMvcc(const Evidence& evidence) {
         recorder.Add(finding);
       }
     }
-  } else {
+  } else if (!evidence.rewrite.has_value()) {
     recorder.Unproven("the backup files could not be read");
   }
   if (evidence.target_records.has_value()) {
@@ -30,6 +31,10 @@ Checked CheckDiff(const Evidence& evidence) {
   Recorder recorder("DIFF", "keys");
   if (!evidence.target.has_value()) {
     recorder.Unproven("nothing was restored");
+    return recorder.Take();
+  }
+  if (evidence.rewrite.has_value()) {
+    CompareRewrittenKeys(evidence, &recorder);
     return recorder.Take();
   }
   auto source = evidence.source.begin();

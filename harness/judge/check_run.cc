@@ -13,6 +13,18 @@ Checked CheckExit(const Evidence& evidence) {
     }
     return recorder.Take();
   }
+  if (evidence.rewrite.has_value()) {
+    recorder.Count();
+    const uint64_t dumped = evidence.rewrite->entries_dumped;
+    const uint64_t loaded = evidence.rewrite->entries_loaded;
+    if (dumped != loaded) {
+      recorder.Add("entry-count", "the dump spoke of " + std::to_string(dumped) + " entries, the load of " + std::to_string(loaded));
+    }
+    if (claim.keys == 0) {
+      recorder.Add("success-over-nothing", "the load said success over 0 keys");
+    }
+    return recorder.Take();
+  }
   if (claim.keys == 0 && !evidence.source.empty()) {
     recorder.Add("success-over-nothing", "the tool said success over 0 keys while the source held " +
                                              std::to_string(evidence.source.size()) + " at the cut");

@@ -1,6 +1,7 @@
 // TREE and INV: what a mount shows, and what must fit together in a volume.
 #include <set>
 
+#include "harness/judge/check_rewrite.h"
 #include "harness/judge/checks.h"
 #include "harness/juicefs/invariants.h"
 #include "harness/juicefs/keys.h"
@@ -53,6 +54,41 @@ void AddDifferences(const Evidence& evidence, const juicefs::ViewDiff& diff, con
   }
 }
 
+// Locks and open files that were deleted wait for their session to end: one whose records were lost never does. Sessions of clients that are
+// gone are legal, and so is what the source had lost already.
+void CheckSessionsKept(const Evidence& evidence, Recorder* recorder) {
+  const juicefs::VolumeImage& source = *evidence.source_image;
+  const juicefs::VolumeImage& target = *evidence.target_image;
+  const auto known = [](const juicefs::VolumeImage& image, uint64_t session) {
+    return image.session_expiries.count(session) + image.session_infos.count(session) + image.session_heartbeats.count(session) > 0;
+  };
+  const auto look = [&](uint64_t session, const juicefs::Key& key, const std::string& what) {
+    recorder->Count();
+    if (known(target, session) || !known(source, session)) {
+      return;
+    }
+    const bool by_form = evidence.rewrite.has_value() && evidence.rewrite->form.binary;
+    record::Finding* finding = recorder->Add(by_form ? "form-loss" : "without-session", juicefs::DescribeKey(key) + ": " + what + " of session " +
+                                             std::to_string(session) + ", whose own records are gone: nobody ever ends it" +
+                                             (by_form ? "; the form loses sessions" : ""));
+    finding->set_inode(key.inode.value());
+    DescribeKeyInto(evidence, juicefs::VolumePrefix(evidence.volume) + juicefs::EncodeKey(key), Timestamp(), finding);
+  };
+  for (const auto& [session, inode] : target.sustained) {
+    look(session, juicefs::SustainedKey(session, inode), "an open file that was deleted,");
+  }
+  for (const auto& [inode, locks] : target.flocks) {
+    for (const juicefs::Flock& lock : locks) {
+      look(lock.session, juicefs::FlocksKey(inode), "a lock");
+    }
+  }
+  for (const auto& [inode, locks] : target.plocks) {
+    for (const juicefs::Plock& lock : locks) {
+      look(lock.session, juicefs::PlocksKey(inode), "a lock");
+    }
+  }
+}
+
 }  // namespace
 
 Checked CheckTree(const Evidence& evidence) {
@@ -71,7 +107,9 @@ Checked CheckTree(const Evidence& evidence) {
     // The model has no usage counters: eventual values are compared between source and target only.
     juicefs::ViewDiffOptions model_options;
     model_options.compare_statfs = false;
-    const juicefs::ViewDiff by_model = juicefs::DiffViews(*evidence.model_view, *source, model_options);
+    juicefs::ViewDiff by_model = juicefs::DiffViews(*evidence.model_view, *source, model_options);
+    // The automatic backup keeps its own clock there (legal: lastbackup-xattr).
+    std::erase_if(by_model.differences, [](const juicefs::ViewDifference& difference) { return difference.field == "xattrs.lastBackup"; });
     recorder.Count(by_model.entries_compared);
     recorder.CountFields(by_model.fields_compared);
     AddDifferences(evidence, by_model, "the model", "the source at the cut", record::LOST_AT_SOURCE, &recorder);
@@ -84,6 +122,10 @@ Checked CheckTree(const Evidence& evidence) {
   const Result<juicefs::View> target = juicefs::BuildView(*evidence.target_image);
   if (!target.ok()) {
     recorder.Add("no-volume", "the target shows no volume: " + target.status().message());
+    return recorder.Take();
+  }
+  if (evidence.rewrite.has_value()) {
+    CompareRewrittenTree(evidence, &recorder);
     return recorder.Take();
   }
   const juicefs::ViewDiff by_target = juicefs::DiffViews(*source, *target);
@@ -106,7 +148,9 @@ Checked CheckInvariants(const Evidence& evidence) {
       known.insert(result.name + issue.ToString());
     }
   }
-  for (const juicefs::InvariantResult& result : juicefs::CheckInvariants(*evidence.target_image)) {
+  juicefs::InvariantOptions options;
+  options.after_binary_load = evidence.rewrite.has_value() && evidence.rewrite->form.binary;
+  for (const juicefs::InvariantResult& result : juicefs::CheckInvariants(*evidence.target_image, options)) {
     recorder.Count(result.counted);
     for (const juicefs::InvariantIssue& issue : result.issues) {
       if (issue.severity != juicefs::IssueSeverity::kViolation || known.count(result.name + issue.ToString()) > 0) {
@@ -119,6 +163,10 @@ Checked CheckInvariants(const Evidence& evidence) {
         DescribeKeyInto(evidence, key, Timestamp(), finding);
       }
     }
+  }
+  CheckSessionsKept(evidence, &recorder);
+  if (evidence.rewrite.has_value()) {
+    CheckIdsOfTrash(evidence, &recorder);
   }
   return recorder.Take();
 }

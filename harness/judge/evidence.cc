@@ -21,4 +21,22 @@ void DecodeImages(Evidence* evidence) {
   }
 }
 
+void SettleRewrite(Evidence* evidence) {
+  Rewrite& rewrite = *evidence->rewrite;
+  evidence->cut = rewrite.begin;
+  evidence->source = rewrite.at_begin;
+  if (!evidence->target.has_value()) {
+    return;
+  }
+  const Result<juicefs::View> target = juicefs::BuildView(ImageOf(*evidence->target, evidence->volume));
+  if (!target.ok()) {
+    return;  // the target shows no volume, which TREE says
+  }
+  rewrite.window = JudgeWindow(evidence->volume, rewrite.at_begin, rewrite.begin, rewrite.changes, *target, rewrite.form);
+  if (rewrite.window->best.valid()) {
+    evidence->cut = rewrite.window->best;
+    evidence->source = rewrite.window->source_at_best;
+  }
+}
+
 }  // namespace kvjury::judge

@@ -13,18 +13,11 @@
 
 #include "fakes/base/bytes.h"
 #include "fakes/base/ids.h"
+#include "harness/judge/torn_pair.h"
 #include "harness/juicefs/view.h"
 #include "proto/kvjury/verdict.pb.h"
 
 namespace kvjury::judge {
-
-/// One visible value and the version that it is. Timestamps are invalid where they are not known.
-struct Version {
-  Bytes value;
-  Timestamp start_ts;
-  Timestamp commit_ts;
-};
-using Pairs = std::map<Bytes, Version>;
 
 /// A range that the backup tool holds for done at its end, as user keys; an empty end is unbounded.
 struct ClaimedRange {
@@ -87,6 +80,20 @@ struct ToolClaim {
   uint64_t keys = 0;
 };
 
+/// The work of a tool that writes the volume anew and names no timestamp: what it promises, and the source while it read.
+struct Rewrite {
+  RewriteForm form;
+  /// The first and the last timestamp at which it read.
+  Timestamp begin;
+  Timestamp end;
+  Pairs at_begin;
+  std::vector<KeyChange> changes;
+  uint64_t entries_dumped = 0;
+  uint64_t entries_loaded = 0;
+  /// The target against the moments of the window (SettleRewrite).
+  std::optional<WindowJudgement> window;
+};
+
 struct Evidence {
   std::string volume;
   Timestamp cut;
@@ -97,6 +104,9 @@ struct Evidence {
   ToolClaim claim;
   /// Real clients wrote and a real tool was asked: nobody declared effects, so there is no model, no history, no list of answered ranges.
   bool by_real_programs = false;
+
+  /// Of a tool that writes the volume anew; then `cut` and `source` are the moment of its window that its target shows, or shows best.
+  std::optional<Rewrite> rewrite;
 
   /// The truth at the cut, from the source's oracle memory.
   Pairs source;
@@ -131,5 +141,8 @@ juicefs::VolumeImage ImageOf(const Pairs& pairs, const std::string& volume);
 
 /// Fills source_image and target_image from the pairs of the volume.
 void DecodeImages(Evidence* evidence);
+
+/// Finds the moment of the window that the target shows, and makes it the cut; the window's beginning if nothing was restored.
+void SettleRewrite(Evidence* evidence);
 
 }  // namespace kvjury::judge

@@ -9,6 +9,9 @@ namespace {
 // Where the truth about one key was lost: the first account that lacks it.
 record::LostAt LostAtOfKey(const Evidence& evidence, const record::Finding& finding) {
   const Bytes& key = finding.key();
+  if (evidence.rewrite.has_value()) {
+    return record::LOST_AT_UNKNOWN;  // nothing between the source and the target is held against them
+  }
   if (!evidence.files.has_value()) {
     // Files of a form that is not read may hold it or not; what stands on the target was lost there.
     const bool on_target = evidence.target_records.has_value() && evidence.target_records->newest_commit_ts.count(key) > 0;
@@ -82,6 +85,12 @@ void FillInPaths(const Evidence& evidence, std::vector<record::Finding>* finding
   }
 }
 
+// A rewrite has no ranges and no files of one form; its records are as new as the target's clock.
+const std::set<std::string>& ChecksOfRewrites() {
+  static const std::set<std::string> kCodes = {"MVCC", "DIFF", "TREE", "INV", "HIST", "EXIT", "LIVE", "STATE"};
+  return kCodes;
+}
+
 // The earliest layer first; unknown ones last.
 int LayerRank(const record::Finding& finding) {
   return finding.lost_at() == record::LOST_AT_UNKNOWN ? record::LostAt_MAX + 1 : finding.lost_at();
@@ -133,8 +142,9 @@ record::Outcome OutcomeOf(const Evidence& evidence, const Judgement& judgement, 
 
 }  // namespace
 
-Judgement Judge(const Evidence& evidence, const std::set<std::string>& codes) {
+Judgement Judge(const Evidence& evidence, const std::set<std::string>& asked) {
   Judgement judgement;
+  const std::set<std::string> codes = asked.empty() && evidence.rewrite.has_value() ? ChecksOfRewrites() : asked;
   for (const CheckInfo& check : AllChecks()) {
     if (!codes.empty() && codes.count(check.code) == 0) {
       continue;

@@ -23,7 +23,8 @@ struct Judgement {
   std::vector<std::string> unproven;
 };
 
-/// `codes`: the checks to be run, all if empty. A scope in which DIFF was not asked for needs no keys to be SAME.
+/// `codes`: the checks to be run; if empty, all, and of a tool that writes the volume anew all that can be asked of one. A scope in which
+/// DIFF was not asked for needs no keys to be SAME.
 Judgement Judge(const Evidence& evidence, const std::set<std::string>& codes = {});
 
 }  // namespace kvjury::judge

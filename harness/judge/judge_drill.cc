@@ -4,7 +4,6 @@
 #include <set>
 
 #include "fakes/base/digest.h"
-#include "fakes/base/utf8.h"
 #include "harness/judge/judge.h"
 #include "harness/juicefs/view_diff.h"
 #include "harness/juicefs/volumes.h"
@@ -126,16 +125,6 @@ std::string Cause(const Judgement& judgement) {
   return {};
 }
 
-std::string KnownLoss(const juicefs::ViewDifference& difference) {
-  if (!IsUtf8(difference.path)) {
-    return "a name that is not UTF-8, which a dump in JSON cannot carry";
-  }
-  if (difference.field == "target" && difference.left.find('%') != std::string::npos) {
-    return "a symbolic link's target with %XX, which a binary dump unescapes";
-  }
-  return {};
-}
-
 void AddViewFindings(const std::vector<juicefs::ViewDifference>& differences, const std::string& check, const std::string& between,
                      record::DrillRecord* record) {
   record::CheckResult& result = *record->mutable_check()->rbegin();
@@ -251,15 +240,9 @@ void JudgeCopy(const record::DrillEvidence& drill, record::DrillRecord* record) 
   }
 }
 
-std::string TornWords(const WindowJudgement& window) {
-  const auto& [early, late] = *window.torn;
-  return "no moment shows both " + Printable(early.path) + " (as at or before " + std::to_string(early.last.value()) + ") and " +
-         Printable(late.path) + " (as at or after " + std::to_string(late.first.value()) + ")";
-}
-
 std::string LossWords(const WindowJudgement& window) {
   for (const juicefs::ViewDifference& difference : window.differences) {
-    const std::string loss = KnownLoss(difference);
+    const std::string loss = FormLoss(difference, std::nullopt);
     if (!loss.empty()) {
       return "the format loses " + loss + ": " + Printable(difference.path);
     }

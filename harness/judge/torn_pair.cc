@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "harness/judge/evidence.h"
+
 namespace kvjury::judge {
 
 namespace {
@@ -48,15 +50,19 @@ std::optional<std::pair<TornEntry, TornEntry>> FindTorn(const Differing& differi
 
 class Window {
  public:
-  Window(const std::string& volume, const juicefs::View& target) : volume_(volume), target_(target) {
+  Window(const std::string& volume, const juicefs::View& target, const std::optional<RewriteForm>& form)
+      : volume_(volume), target_(target), form_(form) {
     options_.compare_statfs = false;
   }
 
   void Look(const Pairs& pairs, Timestamp moment) {
-    const Result<juicefs::View> view = juicefs::BuildView(ImageOf(pairs, volume_));
+    Result<juicefs::View> view = juicefs::BuildView(ImageOf(pairs, volume_));
     if (!view.ok()) {
       judgement_.failure = view.status().message();
       return;
+    }
+    if (form_.has_value()) {
+      *view = PromisedView(*view, *form_);
     }
     moments_.push_back(moment);
     for (auto& [path, differs] : differing_) {
@@ -98,6 +104,7 @@ class Window {
  private:
   const std::string& volume_;
   const juicefs::View& target_;
+  const std::optional<RewriteForm>& form_;
   juicefs::ViewDiffOptions options_;
   std::vector<Timestamp> moments_;
   Differing differing_;
@@ -107,8 +114,8 @@ class Window {
 }  // namespace
 
 WindowJudgement JudgeWindow(const std::string& volume, const Pairs& at_begin, Timestamp begin, const std::vector<KeyChange>& changes,
-                            const juicefs::View& target) {
-  Window window(volume, target);
+                            const juicefs::View& target, const std::optional<RewriteForm>& form) {
+  Window window(volume, target, form);
   Pairs pairs = at_begin;
   window.Look(pairs, begin);
   for (size_t i = 0; i < changes.size() && !window.found();) {
@@ -123,6 +130,12 @@ WindowJudgement JudgeWindow(const std::string& volume, const Pairs& at_begin, Ti
     window.Look(pairs, moment);
   }
   return window.Take();
+}
+
+std::string TornWords(const WindowJudgement& window) {
+  const auto& [early, late] = *window.torn;
+  return "no moment shows both " + Printable(early.path) + " (as at or before " + std::to_string(early.last.value()) + ") and " +
+         Printable(late.path) + " (as at or after " + std::to_string(late.first.value()) + ")";
 }
 
 }  // namespace kvjury::judge

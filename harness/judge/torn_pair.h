@@ -5,18 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "harness/judge/evidence.h"
-#include "harness/juicefs/view_diff.h"
+#include "harness/judge/pairs.h"
+#include "harness/judge/rewrite.h"
 
 namespace kvjury::judge {
-
-/// A committed change of one key, in the order of commits.
-struct KeyChange {
-  Bytes key;
-  /// None: removed.
-  std::optional<Version> version;
-  Timestamp commit_ts;
-};
 
 /// An entry as the target shows it, and the last and first moments of the window at which the source showed it so.
 struct TornEntry {
@@ -41,8 +33,11 @@ struct WindowJudgement {
   std::string failure;
 };
 
-/// Views are compared without usage counters, which are flushed late.
+/// Views are compared without usage counters, which are flushed late. `form`: what the tool promises of each moment; none: all of it.
 WindowJudgement JudgeWindow(const std::string& volume, const Pairs& at_begin, Timestamp begin, const std::vector<KeyChange>& changes,
-                            const juicefs::View& target);
+                            const juicefs::View& target, const std::optional<RewriteForm>& form = std::nullopt);
+
+/// "no moment shows both a (as at or before 1) and b (as at or after 2)"; there is a torn pair.
+std::string TornWords(const WindowJudgement& window);
 
 }  // namespace kvjury::judge

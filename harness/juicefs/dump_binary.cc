@@ -27,8 +27,8 @@ uint64_t BigEndian(std::string_view bytes) {
 
 class BinaryDumpLoader {
  public:
-  BinaryDumpLoader(const std::string& file, ByteSource* source, LoadTarget* target, uint64_t bytes_max)
-      : file_(file), source_(source), target_(target), bytes_max_(bytes_max) {}
+  BinaryDumpLoader(const std::string& file, ByteSource* source, LoadTarget* target, uint64_t bytes_max, sim::PlantedBugs* bugs)
+      : file_(file), source_(source), target_(target), bytes_max_(bytes_max), bugs_(bugs) {}
 
   Result<LoadReport> Load() {
     while (true) {
@@ -124,6 +124,10 @@ class BinaryDumpLoader {
   Status AddBatch(const ::juicefs::Batch& batch) {
     RETURN_IF_ERROR(AddTree(batch));
     for (const auto& counter : batch.counter()) {
+      if ((counter.key() == "usedSpace" || counter.key() == "totalInodes") && sim::BugOn(bugs_, sim::Bug::kUsageCountersZero)) {
+        ++Count();
+        continue;
+      }
       RETURN_IF_ERROR(Add(CounterKey(counter.key()), EncodeValue(CounterKey(counter.key()), counter.value())));
     }
     for (const auto& of_session : batch.sustained()) {
@@ -140,7 +144,8 @@ class BinaryDumpLoader {
     }
     for (const auto& rule : batch.acl()) {
       RETURN_IF_ERROR(Add(AclRuleKey(rule.id()), rule.data()));
-      acl_id_max_ = std::max(acl_id_max_, rule.id());
+      const bool of_first_batch = acl_id_max_ != 0 && sim::BugOn(bugs_, sim::Bug::kAclIdCollision);
+      acl_id_max_ = of_first_batch ? acl_id_max_ : std::max(acl_id_max_, rule.id());
     }
     for (const auto& stat : batch.dir_stat()) {
       RETURN_IF_ERROR(Add(DirStatKey(Inode(stat.inode())), EncodeDirStat({stat.data_length(), stat.used_space(), stat.used_inodes()})));
@@ -160,8 +165,18 @@ class BinaryDumpLoader {
     return Status::Ok();
   }
 
+  /// Neither a file nor a directory nor a symbolic link.
+  static bool IsOdd(const std::string& attr_bytes) {
+    const Result<Attr> attr = DecodeAttr(attr_bytes);
+    return attr.ok() && attr->type != kTypeFile && attr->type != kTypeDirectory && attr->type != kTypeSymlink;
+  }
+
   Status AddTree(const ::juicefs::Batch& batch) {
     for (const auto& node : batch.node()) {
+      if (IsOdd(node.data()) && sim::BugOn(bugs_, sim::Bug::kDanglingEdgeOrInode)) {
+        ++Count();
+        continue;
+      }
       RETURN_IF_ERROR(Add(AttrKey(Inode(node.inode())), node.data()));
     }
     report_.entry_count += static_cast<uint64_t>(batch.edge_size());
@@ -223,6 +238,7 @@ class BinaryDumpLoader {
   std::array<uint64_t, kSegmentKindCount> counts_{};
   ::juicefs::Batch batch_;  // of this segment; what it holds of memory serves the next one
   uint32_t acl_id_max_ = 0;
+  sim::PlantedBugs* bugs_;
   LoadReport report_;
 };
 
@@ -255,8 +271,9 @@ const std::vector<std::string>& BinaryDumpLosses() {
   return losses;
 }
 
-Result<LoadReport> LoadDumpBinary(const std::string& file_name, ByteSource* source, LoadTarget* target, uint64_t bytes_max) {
-  return BinaryDumpLoader(file_name, source, target, bytes_max).Load();
+Result<LoadReport> LoadDumpBinary(const std::string& file_name, ByteSource* source, LoadTarget* target, uint64_t bytes_max,
+                                  sim::PlantedBugs* bugs) {
+  return BinaryDumpLoader(file_name, source, target, bytes_max, bugs).Load();
 }
 
 Result<KeyValues> ReadDumpBinary(const std::string& file_name, std::string_view file_bytes, size_t bytes_max) {

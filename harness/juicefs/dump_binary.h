@@ -22,7 +22,9 @@ const std::vector<std::string>& BinaryDumpLosses();
 
 /// Puts the records into `target` segment by segment, the whole file in memory at no time. `source` is decompressed already; what `target`
 /// returned ends the load. A target that was given pairs before an error holds a part of a volume. Errors: as ReadDumpBinary.
-Result<LoadReport> LoadDumpBinary(const std::string& file_name, ByteSource* source, LoadTarget* target, uint64_t bytes_max = UINT64_MAX);
+/// `bugs`: guards that are taken away, of a simulated load; may be null.
+Result<LoadReport> LoadDumpBinary(const std::string& file_name, ByteSource* source, LoadTarget* target, uint64_t bytes_max = UINT64_MAX,
+                                  sim::PlantedBugs* bugs = nullptr);
 
 /// Keys without a prefix. Errors: kDataLoss with the file, the offset and what was expected; kUnsupported for a later version;
 /// kInvalidArgument when larger than `bytes_max`.

@@ -168,7 +168,8 @@ Bytes InodeKeyPrefix(Inode inode, KeyKind kind) {
   }
 }
 
-Result<DumpEntry> DumpEntryOf(const KeyValues& records, Inode inode, uint8_t dentry_type, DumpForm form, DumpReport* report) {
+Result<DumpEntry> DumpEntryOf(const KeyValues& records, Inode inode, uint8_t dentry_type, DumpForm form, DumpReport* report,
+                              sim::PlantedBugs* bugs) {
   const bool fast = form == DumpForm::kFast;
   const InodeRecords found = RecordsOf(records, inode, dentry_type == kTypeDirectory && !fast);
   DumpEntry entry;
@@ -177,6 +178,7 @@ Result<DumpEntry> DumpEntryOf(const KeyValues& records, Inode inode, uint8_t den
   for (const auto& [key, value] : found.xattrs) {
     entry.xattrs.emplace_back(key->substr(EncodeKey(AttrKey(inode)).size()), *value);
   }
+  entry.xattr_escapes = sim::BugOn(bugs, sim::Bug::kXattrDoubleEscaped) ? 2 : 1;
   ASSIGN_OR_RETURN(entry.access_acl, RuleOf(records, entry.attr.access_acl, form));
   ASSIGN_OR_RETURN(entry.default_acl, RuleOf(records, entry.attr.default_acl, form));
   if (fast || entry.attr.type == kTypeFile) {
@@ -190,6 +192,9 @@ Result<DumpEntry> DumpEntryOf(const KeyValues& records, Inode inode, uint8_t den
   }
   return entry;
 }
+
+// One letter would take in the sessions' own keys (SE, SH, SI).
+Bytes SustainedPrefix(sim::PlantedBugs* bugs) { return sim::BugOn(bugs, sim::Bug::kKeyPrefixConfusion) ? "S" : "SS"; }
 
 std::vector<std::pair<int64_t, Bytes>> ChangelogTail(const KeyValues& records) {
   std::vector<std::pair<int64_t, Bytes>> entries;
@@ -255,7 +260,7 @@ Result<DumpHead> DumpHeadOf(const KeyValues& records, const DumpOptions& options
   }
   AddHeadLists(records, &head);
   AddQuotas(records, "QD", true, &head.dir_quotas);
-  if (options.root == kRootInode) {
+  if (options.root == kRootInode && !sim::BugOn(options.bugs, sim::Bug::kQuotaLost)) {
     AddQuotas(records, "QU", false, &head.user_quotas);
     AddQuotas(records, "QG", false, &head.group_quotas);
   }

@@ -4,6 +4,7 @@
 // report. Source: JuiceFS 1.4, dump (KV engine).
 #pragma once
 
+#include "fakes/sim/planted_bugs.h"
 #include "harness/juicefs/dump_text.h"
 #include "harness/juicefs/volumes.h"
 
@@ -20,6 +21,8 @@ struct DumpOptions {
   bool keep_secrets = false;
   /// Another one: the dump of a subdirectory, which has no trash and no quotas of users and groups, and is always a walk.
   Inode root = kRootInode;
+  /// Guards that are taken away, of a simulated dump; may be null.
+  sim::PlantedBugs* bugs = nullptr;
 };
 
 struct DumpReport {
@@ -32,11 +35,15 @@ struct DumpReport {
 
 /// `records` has at least the keys of `inode` and the ACL rules. `dentry_type` is what the name says that it is; 0 for the trash's root of a
 /// fast dump that has no record at all. Errors: kDataLoss for an attribute that does not parse, and where juicefs gives up, too: an ACL rule that is not there.
-Result<DumpEntry> DumpEntryOf(const KeyValues& records, Inode inode, uint8_t dentry_type, DumpForm form, DumpReport* report);
+Result<DumpEntry> DumpEntryOf(const KeyValues& records, Inode inode, uint8_t dentry_type, DumpForm form, DumpReport* report,
+                              sim::PlantedBugs* bugs = nullptr);
 
 /// `records` has at least the setting, counters, sustained and deleted files, quotas and the change log. Errors: kNotFound without a setting,
 /// kDataLoss for one that does not parse.
 Result<DumpHead> DumpHeadOf(const KeyValues& records, const DumpOptions& options);
+
+/// How keys of deleted files that are still open begin, of which a dump asks for all.
+Bytes SustainedPrefix(sim::PlantedBugs* bugs);
 
 /// Of the change log: entries of the last 10 s before its newest one, which is what a dump keeps. By timestamp.
 std::vector<std::pair<int64_t, Bytes>> ChangelogTail(const KeyValues& records);

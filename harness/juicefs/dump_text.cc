@@ -50,6 +50,18 @@ void AppendEscaped(std::string* out, std::string_view bytes) {
   }
 }
 
+/// As an encoder that knows text only: each other byte is a question mark.
+Bytes OnlyText(std::string_view bytes) {
+  Bytes text;
+  while (!bytes.empty()) {
+    uint32_t character = 0;
+    const size_t length = Utf8Length(bytes, &character);
+    text += length == 0 ? Bytes("?") : Bytes(bytes.substr(0, length));
+    bytes.remove_prefix(length == 0 ? 1 : length);
+  }
+  return text;
+}
+
 template <class Number>
 void AppendNumber(std::string* out, Number number) {
   const fmt::format_int text(number);
@@ -284,11 +296,16 @@ void JsonDumpText::AppendFront(std::string_view name, const DumpEntry& entry, bo
   levels_.back().has_sibling = true;
   NewLine(0);
   text_ += '"';
-  AppendEscaped(&text_, name);
+  AppendEscaped(&text_, sim::BugOn(bugs_, sim::Bug::kNamesNotUtf8) ? OnlyText(name) : Bytes(name));
   text_ += "\": {";
   NewLine(1);
   text_ += "\"attr\": ";
-  AppendAttr(&text_, entry.inode, entry.attr);
+  Attr attr = entry.attr;
+  if (sim::BugOn(bugs_, sim::Bug::kAttributeFieldForgotten)) {
+    attr.flags = 0;
+    attr.tier = 0;
+  }
+  AppendAttr(&text_, entry.inode, attr);
   const auto member = [this](const char* label) {
     text_ += ',';
     NewLine(1);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fakes/base/byte_stream.h"
+#include "fakes/sim/planted_bugs.h"
 #include "harness/juicefs/image.h"
 
 namespace kvjury::juicefs {
@@ -53,8 +54,8 @@ std::string EscapeDumpText(std::string_view bytes);
 
 class JsonDumpText {
  public:
-  /// `to` must outlive it, and is not finished by it.
-  explicit JsonDumpText(ByteSink* to) : to_(to), levels_{{1, true}} {}
+  /// `to` must outlive it, and is not finished by it; so must `bugs`, which may be null.
+  explicit JsonDumpText(ByteSink* to, sim::PlantedBugs* bugs = nullptr) : to_(to), bugs_(bugs), levels_{{1, true}} {}
 
   /// First, once. Errors of all: those of the sink.
   Status Head(const DumpHead& head);
@@ -78,6 +79,7 @@ class JsonDumpText {
   Status Flush();
 
   ByteSink* to_;
+  sim::PlantedBugs* bugs_;
   std::vector<Level> levels_;
   std::string text_;
 };

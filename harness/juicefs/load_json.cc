@@ -24,7 +24,7 @@ void Add(int64_t* sum, uint64_t more) { *sum = static_cast<int64_t>(static_cast<
 
 class JsonLoader : public JsonDumpEvents {
  public:
-  explicit JsonLoader(LoadTarget* target) : target_(target) {}
+  JsonLoader(LoadTarget* target, sim::PlantedBugs* bugs) : target_(target), bugs_(bugs) {}
 
   LoadReport report;
 
@@ -33,6 +33,8 @@ class JsonLoader : public JsonDumpEvents {
       ASSIGN_OR_RETURN(setting_, DecodeSetting(value.dump()));
     } else if (name == "Counters") {
       counters_seen_ = value.is_object();
+    } else if (name == "Sustained" && value.is_array() && On(sim::Bug::kSustainedFilesLeak)) {
+      RETURN_IF_ERROR(PutSustained(value));
     } else if (name == "DelFiles") {
       ASSIGN_OR_RETURN(deleted_files_, ReadDumpedFiles(value));
     } else if (name == "Quotas") {
@@ -103,8 +105,9 @@ class JsonLoader : public JsonDumpEvents {
     format.tiers_present = true;
     format.enable_acl_present = true;
     RETURN_IF_ERROR(Put(SettingKey(), EncodeFormat(format)));
+    const char* next_inode = On(sim::Bug::kInodeCounterRewound) ? "nextInodes" : "nextInode";
     const std::vector<std::pair<const char*, int64_t>> counters = {{"usedSpace", used_space_},   {"totalInodes", used_inodes_},
-                                                                   {"nextInode", next_inode_},   {"nextChunk", next_chunk_},
+                                                                   {next_inode, next_inode_},       {"nextChunk", next_chunk_},
                                                                    {"nextSession", int64_t{0}}, {"nextTrash", next_trash_}};
     for (const auto& [name, value] : counters) {
       RETURN_IF_ERROR(Put(CounterKey(name), EncodeInt64Le(value)));
@@ -112,7 +115,9 @@ class JsonLoader : public JsonDumpEvents {
     for (const auto& [file, expire] : deleted_files_) {
       RETURN_IF_ERROR(Put(DeletedFileKey(file.first, file.second), EncodeInt64Be(expire)));
     }
-    RETURN_IF_ERROR(PutSliceReferences());
+    if (!On(sim::Bug::kSliceRefsLost)) {
+      RETURN_IF_ERROR(PutSliceReferences());
+    }
     RETURN_IF_ERROR(PutLinks());
     return PutQuotas();
   }
@@ -142,7 +147,22 @@ class JsonLoader : public JsonDumpEvents {
     int64_t used_space = 0;  // of all direct entries, for quotas
     int64_t used_inodes = 0;
     std::map<std::string, Child> ambiguous;
+    uint64_t names_put = 0;
+    Dentry last_put;
   };
+
+  bool On(sim::Bug bug) { return sim::BugOn(bugs_, bug); }
+
+  Status PutSustained(const json& sessions) {
+    for (const json& element : sessions) {
+      DumpMembers members("Sustained", element);
+      const uint64_t session = members.Unsigned("sid");
+      for (const json& inode : members.List("inodes")) {
+        RETURN_IF_ERROR(Put(SustainedKey(session, Inode(inode.get<uint64_t>())), Bytes(1, '\1')));
+      }
+    }
+    return Status::Ok();
+  }
 
   Status Put(const Key& key, const Bytes& value) {
     ++report.pair_count;
@@ -151,7 +171,7 @@ class JsonLoader : public JsonDumpEvents {
 
   void SeeInode(Frame* frame) {
     Inode& inode = frame->said.inode;
-    if (frame->tree == "FSTree") {
+    if (frame->tree == "FSTree" && !On(sim::Bug::kSubdirLoadWrongRoot)) {
       inode = kRootInode;  // a dump of a subdirectory has another number here
     }
     if (!inode.valid()) {
@@ -200,12 +220,18 @@ class JsonLoader : public JsonDumpEvents {
   }
 
   Status PutDentry(const std::string& name, const Child& child, Frame* parent) {
+    // Pages of a listing that overlap by one: the first of each shows the last one of the page before.
+    Dentry dentry = child.dentry;
+    if (parent->names_put++ % kListingPage == kListingPage - 1 && On(sim::Bug::kDirectoryListingChanges)) {
+      dentry = parent->last_put;
+    }
+    parent->last_put = dentry;
     const uint64_t length = child.dentry.type == kTypeFile ? child.length : 0;
     Add(&parent->stat.length, length);
     Add(&parent->stat.space, SpaceOf(length));
     ++parent->stat.inodes;
     CountOwner(child);
-    return Put(DentryKey(parent->said.inode, UnescapeDumpText(name)), EncodeDentry(child.dentry));
+    return Put(DentryKey(parent->said.inode, UnescapeDumpText(name)), EncodeDentry(dentry));
   }
 
   /// Of users and groups: a file counts at its first name, a directory at each, all else not at all.
@@ -259,7 +285,7 @@ class JsonLoader : public JsonDumpEvents {
     Attr attr = said.attr;
     attr.parent = frame.parent;
     attr.length = 0;
-    attr.nlink = 1;
+    attr.nlink = On(sim::Bug::kNlinkCountsHiddenLinks) ? said.attr.nlink : 1;
     if (attr.type == kTypeFile) {
       attr.length = said.attr.length;
       for (const auto& [index, slices] : said.chunks) {
@@ -282,8 +308,15 @@ class JsonLoader : public JsonDumpEvents {
     for (const auto& [name, value] : said.xattrs) {
       RETURN_IF_ERROR(Put(XattrKey(said.inode, name), value));
     }
+    if (IsTrash(said.inode) && said.inode != kTrashInode && On(sim::Bug::kTrashDangling)) {
+      return Status::Ok();
+    }
     attr.access_acl = NumberOfRule(said.access_acl);
     attr.default_acl = NumberOfRule(said.default_acl);
+    if (On(sim::Bug::kAclLeaksToNextNode)) {  // one buffer for all inodes, of which only members that are there are set
+      attr.access_acl = attr.access_acl == 0 ? last_access_acl_ : attr.access_acl;
+      last_access_acl_ = attr.access_acl;
+    }
     return Put(AttrKey(said.inode), EncodeAttr(attr));
   }
 
@@ -319,6 +352,9 @@ class JsonLoader : public JsonDumpEvents {
         ++links[parent];
       }
       for (const auto& [parent, count] : links) {
+        if (On(sim::Bug::kParentSetLost)) {
+          continue;
+        }
         RETURN_IF_ERROR(Put(LinkCountKey(inode, parent), EncodeInt64Le(count)));
       }
     }
@@ -355,7 +391,11 @@ class JsonLoader : public JsonDumpEvents {
     return Status::Ok();
   }
 
+  static constexpr uint64_t kListingPage = 8;
+
   LoadTarget* target_;
+  sim::PlantedBugs* bugs_;
+  uint32_t last_access_acl_ = 0;
   std::vector<Frame> frames_;
   bool in_trash_ = false;
   std::optional<Setting> setting_;
@@ -379,8 +419,8 @@ class JsonLoader : public JsonDumpEvents {
 
 }  // namespace
 
-Result<LoadReport> LoadDumpJson(const std::string& file_name, ByteSource* source, LoadTarget* target) {
-  JsonLoader loader(target);
+Result<LoadReport> LoadDumpJson(const std::string& file_name, ByteSource* source, LoadTarget* target, sim::PlantedBugs* bugs) {
+  JsonLoader loader(target, bugs);
   Status status = ReadJsonDump(source, &loader);
   if (status.ok()) {
     status = loader.Finish();

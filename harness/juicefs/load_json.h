@@ -17,6 +17,7 @@ namespace kvjury::juicefs {
 
 /// `source` is decompressed already; `file_name` is for messages. Keys without a prefix. A target that was given pairs before an error
 /// holds a part of a volume. Errors: kDataLoss with the file and what was expected; what `source` or `target` returned.
-Result<LoadReport> LoadDumpJson(const std::string& file_name, ByteSource* source, LoadTarget* target);
+/// `bugs`: guards that are taken away, of a simulated load; may be null.
+Result<LoadReport> LoadDumpJson(const std::string& file_name, ByteSource* source, LoadTarget* target, sim::PlantedBugs* bugs = nullptr);
 
 }  // namespace kvjury::juicefs

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "fakes/sim/planted_bugs.h"
 #include "harness/juicefs/volumes.h"
 
 namespace kvjury::juicefs {

@@ -37,9 +37,9 @@ Status AddQuotas(const KeyValues& records, const Bytes& prefix, uint32_t type, :
   });
 }
 
-Result<::juicefs::Batch> SustainedBatch(const KeyValues& records) {
+Result<::juicefs::Batch> SustainedBatch(const KeyValues& records, sim::PlantedBugs* bugs) {
   ::juicefs::Batch batch;
-  RETURN_IF_ERROR(ForEach(records, "SS", [&batch](const Key& key, const Bytes&) {
+  RETURN_IF_ERROR(ForEach(records, SustainedPrefix(bugs), [&batch](const Key& key, const Bytes&) {
     const int count = batch.sustained_size();
     ::juicefs::Sustained* of_session = count > 0 && batch.sustained(count - 1).session() == key.id ? batch.mutable_sustained(count - 1)
                                                                                                    : batch.add_sustained();
@@ -108,8 +108,8 @@ struct BinaryDumpSegments::Batches {
   std::map<SegmentKind, ::juicefs::Batch> of_kind;
 };
 
-BinaryDumpSegments::BinaryDumpSegments(ByteSink* to, BinaryDumpOrder order)
-    : to_(to), order_(std::move(order)), batches_(std::make_unique<Batches>()) {}
+BinaryDumpSegments::BinaryDumpSegments(ByteSink* to, BinaryDumpOrder order, sim::PlantedBugs* bugs)
+    : to_(to), order_(std::move(order)), bugs_(bugs), batches_(std::make_unique<Batches>()) {}
 
 BinaryDumpSegments::~BinaryDumpSegments() = default;
 
@@ -228,7 +228,7 @@ Status BinaryDumpSegments::EndTree() {
 }
 
 Status BinaryDumpSegments::Rest(const DumpHead& head, const KeyValues& records) {
-  ASSIGN_OR_RETURN(const ::juicefs::Batch sustained, SustainedBatch(records));
+  ASSIGN_OR_RETURN(const ::juicefs::Batch sustained, SustainedBatch(records, bugs_));
   RETURN_IF_ERROR(WriteSegment(SegmentKind::kSustained, sustained.SerializeAsString(), static_cast<uint64_t>(sustained.sustained_size())));
   ASSIGN_OR_RETURN(const ::juicefs::Batch deleted, DeletedFileBatch(records));
   RETURN_IF_ERROR(WriteSegment(SegmentKind::kDeletedFile, deleted.SerializeAsString(), static_cast<uint64_t>(deleted.deleted_file_size())));
@@ -292,7 +292,7 @@ Status BinaryDumpSegments::WriteFooter() {
 Result<DumpReport> WriteDumpBinary(const KeyValues& records, const DumpOptions& options, ByteSink* to, const BinaryDumpOrder& order) {
   DumpReport report;
   ASSIGN_OR_RETURN(const DumpHead head, DumpHeadOf(records, options));
-  BinaryDumpSegments segments(to, order);
+  BinaryDumpSegments segments(to, order, options.bugs);
   RETURN_IF_ERROR(segments.Head(head, options.keep_secrets));
   for (auto pair = records.lower_bound("A"); pair != records.end() && pair->first.front() == 'A'; ++pair) {
     RETURN_IF_ERROR(segments.TreeRecord(pair->first, pair->second));

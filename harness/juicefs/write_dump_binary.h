@@ -13,8 +13,8 @@ namespace kvjury::juicefs {
 
 class BinaryDumpSegments {
  public:
-  /// `to` must outlive it, and is not finished by it.
-  BinaryDumpSegments(ByteSink* to, BinaryDumpOrder order);
+  /// `to` must outlive it, and is not finished by it; so must `bugs`, which may be null.
+  BinaryDumpSegments(ByteSink* to, BinaryDumpOrder order, sim::PlantedBugs* bugs = nullptr);
   ~BinaryDumpSegments();
   BinaryDumpSegments(const BinaryDumpSegments&) = delete;
   BinaryDumpSegments& operator=(const BinaryDumpSegments&) = delete;
@@ -40,6 +40,7 @@ class BinaryDumpSegments {
 
   ByteSink* to_;
   BinaryDumpOrder order_;
+  sim::PlantedBugs* bugs_;
   uint64_t position_ = 0;
   struct Written {
     std::vector<uint64_t> offsets;

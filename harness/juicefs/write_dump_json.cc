@@ -11,11 +11,11 @@ namespace {
 /// Walks one or two trees depth first, names in byte order.
 class TreeWalk {
  public:
-  TreeWalk(const KeyValues& records, DumpForm form, JsonDumpText* text, DumpReport* report)
-      : records_(records), form_(form), text_(text), report_(report) {}
+  TreeWalk(const KeyValues& records, DumpForm form, JsonDumpText* text, DumpReport* report, sim::PlantedBugs* bugs)
+      : records_(records), form_(form), text_(text), report_(report), bugs_(bugs) {}
 
   Status Write(const char* name, Inode root, uint8_t type) {
-    ASSIGN_OR_RETURN(const DumpEntry entry, DumpEntryOf(records_, root, type, form_, report_));
+    ASSIGN_OR_RETURN(const DumpEntry entry, DumpEntryOf(records_, root, type, form_, report_, bugs_));
     RETURN_IF_ERROR(Enter(name, entry));
     while (!open_.empty()) {
       RETURN_IF_ERROR(Step());
@@ -57,7 +57,7 @@ class TreeWalk {
     }
     ++report_->entry_count;
     const std::string_view name = std::string_view(key).substr(prefix.size());
-    ASSIGN_OR_RETURN(DumpEntry entry, DumpEntryOf(records_, dentry->inode, dentry->type, form_, report_));
+    ASSIGN_OR_RETURN(DumpEntry entry, DumpEntryOf(records_, dentry->inode, dentry->type, form_, report_, bugs_));
     if (entry.attr.type == kTypeDirectory) {
       return Enter(name, entry);
     }
@@ -71,6 +71,7 @@ class TreeWalk {
   DumpForm form_;
   JsonDumpText* text_;
   DumpReport* report_;
+  sim::PlantedBugs* bugs_;
   std::vector<Directory> open_;
   std::set<Inode> inside_;
   std::map<Inode, uint32_t> times_written_;  // of files with several links and xattrs
@@ -93,9 +94,9 @@ Result<DumpReport> WriteDumpJson(const KeyValues& records, const DumpOptions& op
   if (form == DumpForm::kFast && !HasRecord(records, kRootInode)) {
     return Status::NotFound("the root has no record");
   }
-  JsonDumpText text(to);
+  JsonDumpText text(to, options.bugs);
   RETURN_IF_ERROR(text.Head(head));
-  TreeWalk walk(records, form, &text, &report);
+  TreeWalk walk(records, form, &text, &report, options.bugs);
   // A fast dump knows types from the records that name an inode, and none names the roots.
   const bool fast = form == DumpForm::kFast;
   RETURN_IF_ERROR(walk.Write("FSTree", options.root, fast ? 0 : kTypeDirectory));
