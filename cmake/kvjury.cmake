@@ -119,10 +119,13 @@ function(kvjury_program)
 endfunction()
 
 # A hand-written scenario: `kvjury run FILE` must end with 0, that is with the verdict that the file expects, and everything
-# in it must have fired.
+# in it must have fired. One that must be convicted, which ends with 1, names the FINDING that it must print.
 function(kvjury_scenario)
-  cmake_parse_arguments(ARG "" "FILE" "" ${ARGN})
+  cmake_parse_arguments(ARG "" "FILE;FINDING" "" ${ARGN})
   get_filename_component(name "${ARG_FILE}" NAME_WE)
   add_test(NAME scenario_${name} COMMAND kvjury run "${CMAKE_CURRENT_SOURCE_DIR}/${ARG_FILE}" --out "${PROJECT_BINARY_DIR}/scenarios/${name}")
   set_tests_properties(scenario_${name} PROPERTIES LABELS quick TIMEOUT 120)
+  if(ARG_FINDING)
+    set_tests_properties(scenario_${name} PROPERTIES PASS_REGULAR_EXPRESSION "${ARG_FINDING}")
+  endif()
 endfunction()
