@@ -41,7 +41,8 @@ class ViewMount:
         atexit.register(self._Release)
         self.errors = open(os.path.join(self.folder, "errors"), "w+", encoding="utf-8", errors="replace")
         self.process = subprocess.Popen([PROGRAM, "view", "--mount", self.path, self.address, *self.arguments], stdout=subprocess.PIPE,
-                                        stderr=self.errors, text=True, errors="replace")
+                                        stderr=self.errors, text=True, errors="replace",
+                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # ignored where a shell runs us in the background
         self.begun = self.process.stdout.readline()
         if " is mounted read-only at " not in self.begun:
             self.process.wait()
