@@ -35,7 +35,7 @@ struct WriterOptions {
   std::function<int64_t()> wall_ns;
   uint32_t trash_days = 1;  // as in the volume's setting
   MountOptions mount;
-  /// Where slices are written to before they are committed; nullptr: no block is written or read. Must outlive the writer.
+  /// The volume's blocks; not used yet: no block is written or read. Must outlive the writer.
   BlockStore* blocks = nullptr;
 };
 
