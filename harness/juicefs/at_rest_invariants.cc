@@ -97,25 +97,14 @@ InvariantResult CheckDirectoryStatistics(const InvariantContext& context) {
 /// Each entry counts; a directory that is met again does not go down again.
 Usage UsageBelow(const InvariantContext& context, Inode top) {
   Usage usage;
-  std::set<Inode> seen = {top};
-  std::vector<Inode> waiting = {top};
-  while (!waiting.empty()) {
-    const auto entries = context.image.dentries.find(waiting.back());
-    waiting.pop_back();
-    if (entries == context.image.dentries.end()) {
-      continue;
+  context.ForEachEntryBelow(top, [&](const Dentry& entry) {
+    const Attr* attr = context.image.FindAttr(entry.inode);
+    if (attr == nullptr) {
+      return false;  // of the check `dentries`
     }
-    for (const auto& [name, dentry] : entries->second) {
-      const Attr* attr = context.image.FindAttr(dentry.inode);
-      if (attr == nullptr) {
-        continue;  // of the check `dentries`
-      }
-      usage.Add(*attr);
-      if (attr->type == kTypeDirectory && seen.insert(dentry.inode).second) {
-        waiting.push_back(dentry.inode);
-      }
-    }
-  }
+    usage.Add(*attr);
+    return attr->type == kTypeDirectory;
+  });
   return usage;
 }
 

@@ -1,6 +1,7 @@
 // Shared by the checks of invariants.h: the image with what several checks derive from it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -28,6 +29,8 @@ struct InvariantContext {
   [[nodiscard]] size_t PlaceCount(Inode inode) const;
   /// The inode lies in a clone that is not finished: its chain of parents ends at a detached directory.
   [[nodiscard]] bool InsideDetached(Inode inode) const;
+  /// Calls `visit` for each entry below `top`, and goes down where that says so; into each directory once, cycles or not.
+  void ForEachEntryBelow(Inode top, const std::function<bool(const Dentry& entry)>& visit) const;
   /// A record of the session is there, decodable or not.
   [[nodiscard]] bool HasSession(uint64_t session) const;
 };

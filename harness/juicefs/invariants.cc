@@ -69,6 +69,23 @@ bool InvariantContext::HasSession(uint64_t session) const {
   });
 }
 
+void InvariantContext::ForEachEntryBelow(Inode top, const std::function<bool(const Dentry& entry)>& visit) const {
+  std::set<Inode> seen = {top};
+  std::vector<Inode> waiting = {top};
+  while (!waiting.empty()) {
+    const auto entries = image.dentries.find(waiting.back());
+    waiting.pop_back();
+    if (entries == image.dentries.end()) {
+      continue;
+    }
+    for (const auto& [name, entry] : entries->second) {
+      if (visit(entry) && seen.insert(entry.inode).second) {
+        waiting.push_back(entry.inode);
+      }
+    }
+  }
+}
+
 void AddIssue(InvariantResult* result, IssueSeverity severity, const Key& key, std::string text) {
   result->issues.push_back({severity, key.inode, EncodeKey(key), std::move(text)});
 }

@@ -16,21 +16,12 @@ void CheckLockSession(const InvariantContext& context, const Key& key, uint64_t 
 
 /// Inodes in the clone, without its top.
 uint64_t CountBelow(const InvariantContext& context, Inode top) {
-  std::set<Inode> seen;
-  std::vector<Inode> waiting = {top};
-  while (!waiting.empty()) {
-    const auto entries = context.image.dentries.find(waiting.back());
-    waiting.pop_back();
-    if (entries == context.image.dentries.end()) {
-      continue;
-    }
-    for (const auto& [name, dentry] : entries->second) {
-      if (seen.insert(dentry.inode).second && dentry.type == kTypeDirectory) {
-        waiting.push_back(dentry.inode);
-      }
-    }
-  }
-  return seen.size();
+  std::set<Inode> inodes;
+  context.ForEachEntryBelow(top, [&inodes](const Dentry& entry) {
+    inodes.insert(entry.inode);
+    return entry.type == kTypeDirectory;
+  });
+  return inodes.size();
 }
 
 }  // namespace
