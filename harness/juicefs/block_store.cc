@@ -5,26 +5,25 @@
 #include <algorithm>
 
 #include "fakes/base/check.h"
+#include "harness/juicefs/block_name.h"
 
 namespace kvjury::juicefs {
 
-std::vector<BlockName> BlocksOfSlice(const BlockLayout& layout, uint64_t id, uint32_t size) {
+std::vector<SliceBlock> BlocksOfSlice(const BlockLayout& layout, uint64_t id, uint32_t size) {
   CHECK_GT(layout.block_bytes, uint32_t{0}) << "a block has bytes";
-  std::vector<BlockName> blocks;
+  std::vector<SliceBlock> blocks;
   if (id == 0) {
     return blocks;
   }
-  const std::string folder = layout.hash_prefix ? fmt::format("{}/chunks/{:02X}/{}/", layout.volume_name, id % 256, id / 1'000'000)
-                                                : fmt::format("{}/chunks/{}/{}/", layout.volume_name, id / 1'000'000, id / 1'000);
   for (uint64_t offset = 0; offset < size; offset += layout.block_bytes) {
     const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(layout.block_bytes, size - offset));
-    blocks.push_back({fmt::format("{}{}_{}_{}", folder, id, offset / layout.block_bytes, bytes), offset, bytes});
+    blocks.push_back({layout.volume_name + "/chunks/" + BlockName(layout.hash_prefix, id, offset / layout.block_bytes, bytes), offset, bytes});
   }
   return blocks;
 }
 
 sim::Task<Status> BlockStore::Upload(sim::Label label, uint64_t id, Bytes data) {
-  for (const BlockName& block : BlocksOfSlice(layout_, id, static_cast<uint32_t>(data.size()))) {
+  for (const SliceBlock& block : BlocksOfSlice(layout_, id, static_cast<uint32_t>(data.size()))) {
     auto put = bucket_.Put(label / fmt::format("block{}", block.offset / layout_.block_bytes), block.name, data.substr(block.offset, block.bytes));
     const Status written = co_await std::move(put);
     if (!written.ok()) {
@@ -39,7 +38,7 @@ sim::Task<Result<Bytes>> BlockStore::Read(sim::Label label, uint64_t id, uint32_
   CHECK(end <= size) << "read beyond the end of slice " << id;
   Bytes out;
   out.reserve(length);
-  for (const BlockName& block : BlocksOfSlice(layout_, id, size)) {
+  for (const SliceBlock& block : BlocksOfSlice(layout_, id, size)) {
     if (block.offset + block.bytes <= offset || block.offset >= end) {
       continue;
     }
@@ -59,7 +58,7 @@ sim::Task<Result<Bytes>> BlockStore::Read(sim::Label label, uint64_t id, uint32_
 }
 
 sim::Task<Status> BlockStore::Remove(sim::Label label, uint64_t id, uint32_t size) {
-  for (const BlockName& block : BlocksOfSlice(layout_, id, size)) {
+  for (const SliceBlock& block : BlocksOfSlice(layout_, id, size)) {
     auto remove = bucket_.Delete(label / fmt::format("block{}", block.offset / layout_.block_bytes), block.name);
     const Status removed = co_await std::move(remove);
     if (!removed.ok()) {

@@ -20,15 +20,15 @@ struct BlockLayout {
   bool hash_prefix = false;
 };
 
-struct BlockName {
+struct SliceBlock {
   std::string name;  // "vol/chunks/0/0/7_0_4096"
   uint64_t offset = 0;  // of the block's first byte in its slice
   uint32_t bytes = 0;
-  friend bool operator==(const BlockName&, const BlockName&) = default;
+  friend bool operator==(const SliceBlock&, const SliceBlock&) = default;
 };
 
 /// The blocks of slice `id` that holds `size` bytes, in order; none for id 0 (a hole).
-std::vector<BlockName> BlocksOfSlice(const BlockLayout& layout, uint64_t id, uint32_t size);
+std::vector<SliceBlock> BlocksOfSlice(const BlockLayout& layout, uint64_t id, uint32_t size);
 
 class BlockStore {
  public:

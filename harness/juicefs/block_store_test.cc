@@ -9,11 +9,11 @@ namespace {
 
 TEST(BlockStoreTest, NamesBlocksAsRealVolumesDo) {
   const BlockLayout plain{"realvol", 4U << 20, false};
-  EXPECT_EQ(BlocksOfSlice(plain, 100, 300'000), (std::vector<BlockName>{{"realvol/chunks/0/0/100_0_300000", 0, 300'000}}));
-  const std::vector<BlockName> three = BlocksOfSlice(plain, 12'345'678, (8U << 20) + 5);
+  EXPECT_EQ(BlocksOfSlice(plain, 100, 300'000), (std::vector<SliceBlock>{{"realvol/chunks/0/0/100_0_300000", 0, 300'000}}));
+  const std::vector<SliceBlock> three = BlocksOfSlice(plain, 12'345'678, (8U << 20) + 5);
   ASSERT_EQ(three.size(), 3U);
   EXPECT_EQ(three[0].name, "realvol/chunks/12/12345/12345678_0_4194304");
-  EXPECT_EQ(three[2], (BlockName{"realvol/chunks/12/12345/12345678_2_5", 8U << 20, 5}));
+  EXPECT_EQ(three[2], (SliceBlock{"realvol/chunks/12/12345/12345678_2_5", 8U << 20, 5}));
 }
 
 TEST(BlockStoreTest, HashPrefixIsTheLastByteInUpperCase) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "harness/juicefs/block_name.h"
 #include "harness/juicefs/view.h"
 
 namespace kvjury::juicefs {
@@ -12,7 +13,6 @@ namespace kvjury::juicefs {
 namespace {
 
 constexpr uint64_t kKib = 1024;
-constexpr uint64_t kSlicesInFolder = 1000;
 
 using Slices = std::map<Inode, std::vector<SliceName>>;
 
@@ -96,7 +96,7 @@ class Checker {
       }
       ++check_.blocks_checked;
       if (found == found_.end()) {
-        AddLost(inode, BlockName(format_, slice.id, index, bytes), bytes);
+        AddLost(inode, BlockName(format_.hash_prefix, slice.id, index, bytes), bytes);
       }
     }
     ++(skipped ? check_.slices_skipped : check_.slices_used);
@@ -154,13 +154,6 @@ class Checker {
 std::string BlockPrefix(const VolumeImage& image) {
   CHECK(image.setting.has_value());
   return image.setting->format.name + "/chunks/";
-}
-
-std::string BlockName(const Format& format, uint64_t slice, uint64_t index, uint64_t bytes) {
-  const std::string name = fmt::format("{}_{}_{}", slice, index, bytes);
-  const uint64_t millions = slice / kSlicesInFolder / kSlicesInFolder;
-  return format.hash_prefix ? fmt::format("{:02X}/{}/{}", slice % 256, millions, name)
-                            : fmt::format("{}/{}/{}", millions, slice / kSlicesInFolder, name);
 }
 
 ObjectCheck CheckObjects(const VolumeImage& image, const std::map<std::string, uint64_t>& objects) {

@@ -51,9 +51,6 @@ struct ObjectCheck {
 /// The names of the volume's objects begin so in its bucket: "NAME/chunks/". The image must have a setting.
 std::string BlockPrefix(const VolumeImage& image);
 
-/// The name of one block behind BlockPrefix.
-std::string BlockName(const Format& format, uint64_t slice, uint64_t index, uint64_t bytes);
-
 /// `objects` are the bucket's below BlockPrefix, their names without it, with their sizes. The image must have a setting.
 ObjectCheck CheckObjects(const VolumeImage& image, const std::map<std::string, uint64_t>& objects);
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "harness/juicefs/block_name.h"
 #include "harness/juicefs/test_patient.h"
 
 namespace kvjury::juicefs {
@@ -119,9 +120,9 @@ TEST(ObjectCheck, SizesCountWhereBlocksAreStoredAsTheyAre) {
 TEST(ObjectCheck, NamesFollowTheSettingsOfTheVolume) {
   VolumeImage image = SmallVolume();
   EXPECT_EQ(BlockPrefix(image), "vol/chunks/");
-  EXPECT_EQ(BlockName(image.setting->format, 1'002'003, 5, 77), "1/1002/1002003_5_77");
+  EXPECT_EQ(BlockName(image.setting->format.hash_prefix, 1'002'003, 5, 77), "1/1002/1002003_5_77");
   image.setting->format.hash_prefix = true;
-  EXPECT_EQ(BlockName(image.setting->format, 1'002'003, 5, 77), "13/1/1002003_5_77");
+  EXPECT_EQ(BlockName(image.setting->format.hash_prefix, 1'002'003, 5, 77), "13/1/1002003_5_77");
 }
 
 TEST(ObjectCheck, OfARecordedVolumeEachBlockIsLookedFor) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "fakes/base/compress.h"
+#include "harness/juicefs/block_name.h"
 
 namespace kvjury::juicefs {
 
@@ -64,10 +65,7 @@ std::string BlockObjectName(const Format& format, SliceName slice, uint32_t bloc
   const uint64_t begin = block * block_bytes_max;
   CHECK_LT(begin, slice.size);
   const uint64_t bytes = std::min(block_bytes_max, slice.size - begin);
-  if (format.hash_prefix) {
-    return fmt::format("chunks/{:02X}/{}/{}_{}_{}", slice.id % 256, slice.id / 1'000'000, slice.id, block, bytes);
-  }
-  return fmt::format("chunks/{}/{}/{}_{}_{}", slice.id / 1'000'000, slice.id / 1000, slice.id, block, bytes);
+  return "chunks/" + BlockName(format.hash_prefix, slice.id, block, bytes);
 }
 
 Result<std::unique_ptr<VolumeObjects>> VolumeObjects::Open(const VolumeImage& image, std::unique_ptr<objects::ObjectStore> bucket) {
