@@ -92,7 +92,28 @@ class Mix {
     if (random_.Chance(10'000)) {
       name = "\xff\xfe\xfd raw";  // not UTF-8
     }
+    if (options_.odd_path_ppm > 0 && random_.Chance(options_.odd_path_ppm)) {
+      return OddPath(directory, name);
+    }
     return directory.empty() ? name : directory + "/" + name;
+  }
+
+  Bytes OddPath(const Bytes& directory, const Bytes& name) {
+    const Bytes prefix = directory.empty() ? directory : directory + "/";
+    switch (random_.Below(6)) {
+      case 0:
+        return prefix + Bytes(kNameBytesMax, 'l');
+      case 1:
+        return prefix + Bytes(kNameBytesMax + 1, 'l');
+      case 2:
+        return prefix + "/./" + name;
+      case 3:
+        return prefix + "missing/" + name;
+      case 4:
+        return (picture_.files.empty() ? name : random_.Pick(picture_.files)) + "/" + name;
+      default:
+        return prefix + "caf\xc3\xa9 \n\t\x01";
+    }
   }
 
   Bytes File() {
@@ -156,7 +177,7 @@ class Mix {
   }
 
   void DrawMove(record::Operation* operation) {
-    const bool skip_trash = random_.Chance(400'000);
+    const bool skip_trash = random_.Chance(400'000) && !options_.mount_only;
     if (kind_ == record::Operation::kUnlink) {
       operation->mutable_unlink()->set_path(File());
       operation->mutable_unlink()->set_skip_trash(skip_trash);

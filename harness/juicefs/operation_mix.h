@@ -27,6 +27,10 @@ struct MixOptions {
   uint32_t names = 12;
   /// Parts per million of the operations that work in the writer's own directory.
   uint32_t own_ppm = 300'000;
+  /// Only what a mount has a system call for: nothing skips the trash.
+  bool mount_only = false;
+  /// Parts per million of the new paths that are odd: names of 255 and 256 bytes, slashes and dots in excess, a file as a directory.
+  uint32_t odd_path_ppm = 0;
 };
 
 inline constexpr int kOperationKinds = 16;
