@@ -23,6 +23,7 @@
 #include "harness/juicefs/attempt.h"
 #include "harness/juicefs/block_store.h"
 #include "harness/juicefs/effects.h"
+#include "harness/juicefs/format.h"
 #include "harness/juicefs/mount_options.h"
 #include "proto/kvjury/case.pb.h"
 
@@ -33,7 +34,6 @@ struct WriterOptions {
   Bytes volume_name;  // its keys begin with this name and byte 0xFD
   /// Wall time now, nanoseconds since the epoch: the cluster clock's start plus virtual time.
   std::function<int64_t()> wall_ns;
-  uint32_t trash_days = 1;  // as in the volume's setting
   MountOptions mount;
   /// Where slices are written to before they are committed; nullptr: no block is written or read. Must outlive the writer.
   BlockStore* blocks = nullptr;
@@ -63,7 +63,8 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
   ~Writer();
 
-  /// Makes the session: three transactions. Errors: those of the store; the session may be half made. Suspends.
+  /// Reads the volume's setting and makes the session: three transactions. Errors: kNotFound (the volume is not formatted), those of the store;
+  /// the session may be half made. Suspends.
   sim::Task<Status> Start();
 
   /// Carries out one operation; at most one at a time. Never fails otherwise than by errno. Suspends.
@@ -78,6 +79,8 @@ class Writer {
   /// Every transaction sent and not refused, background included, in order of their answers.
   [[nodiscard]] const std::vector<DeclaredTransaction>& history() const { return history_; }
   [[nodiscard]] uint64_t session_id() const { return session_id_; }
+  /// The volume's setting as this session read it last; empty before Start.
+  [[nodiscard]] const Format& setting() const { return setting_; }
   /// Write conflicts met and tried again.
   [[nodiscard]] uint64_t conflicts() const { return conflicts_; }
 
@@ -127,6 +130,8 @@ class Writer {
   sim::Task<int> TakeInode(Context* context, Inode* inode);
   sim::Task<int> TakeSlice(Context* context, uint64_t* id);
   sim::Task<Status> IncrementCounter(Attempt* attempt, IdArguments* arguments);
+  /// The setting by a point read, decoded. Errors: kNotFound if there is none, kDataLoss, those of the store.
+  sim::Task<Result<Format>> ReadSetting(sim::Label label);
   sim::Task<Status> PutSessionRecord(Attempt* attempt, SessionArguments* arguments);
   sim::Task<Status> RemoveSessionRecords(Attempt* attempt, SessionArguments* arguments);
 
@@ -208,6 +213,7 @@ class Writer {
   Bytes prefix_;
   sim::Label label_;
 
+  Format setting_;
   uint64_t session_id_ = 0;
   bool stopped_ = false;
   bool busy_ = false;
