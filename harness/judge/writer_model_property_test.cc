@@ -83,7 +83,6 @@ Outcome RunWriters(uint64_t seed, uint32_t writers, uint32_t operations, uint32_
     juicefs::WriterOptions options;
     options.id = i + 1;
     options.volume_name = kVolume;
-    options.trash_days = generate.trash_days;
     options.wall_ns = [&store] { return store.wall_ns(); };
     sessions[i].writer = std::make_unique<Writer>(&store, options);
     RandomStream random(seed, "operations-of-writer-" + std::to_string(i));

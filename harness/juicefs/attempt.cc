@@ -76,6 +76,18 @@ sim::Task<Result<int64_t>> Attempt::GetCounter(const char* name) {
   co_return DecodeInt64Le(**value);
 }
 
+sim::Task<Result<int64_t>> Attempt::GetReferences(SliceName slice) {
+  const Key key = SliceReferencesKey(slice.id, slice.size);
+  Result<std::optional<Bytes>> value = co_await GetRaw(key);
+  if (!value.ok()) {
+    co_return value.error();
+  }
+  if (!value->has_value()) {
+    co_return int64_t{0};
+  }
+  co_return DecodeInt64Le(**value);
+}
+
 sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanFamily(const Key& first, uint32_t limit) {
   Bytes start;
   if (first.kind == KeyKind::kLinkCount || first.kind == KeyKind::kChunk) {
@@ -159,6 +171,10 @@ void Attempt::PutLinkCount(Inode inode, Inode directory, int64_t count) {
 }
 
 void Attempt::PutCounter(const char* name, int64_t value) { PutRaw(CounterKey(name), EncodeInt64Le(value)); }
+
+void Attempt::PutReferences(const SliceName& slice, int64_t references) {
+  PutRaw(SliceReferencesKey(slice.id, slice.size), EncodeInt64Le(references));
+}
 
 void Attempt::PutRaw(const Key& key, Bytes value) {
   CHECK(!value.empty()) << DescribeKey(key) << ": TiKV's client refuses empty values";

@@ -48,6 +48,8 @@ class Attempt {
   sim::Task<Result<std::vector<SliceRecord>>> GetChunk(Inode inode, uint32_t index);
   sim::Task<Result<int64_t>> GetLinkCount(Inode inode, Inode directory);
   sim::Task<Result<int64_t>> GetCounter(const char* name);
+  /// References of a slice beyond the first.
+  sim::Task<Result<int64_t>> GetReferences(SliceName slice);
   sim::Task<Result<std::optional<Bytes>>> GetRaw(const Key& key);
   /// Keys of `first`'s family: those that continue its encoding. At most `limit` (0: all).
   sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> ScanFamily(const Key& first, uint32_t limit);
@@ -69,6 +71,7 @@ class Attempt {
   // Writes that no mount shows.
   void PutLinkCount(Inode inode, Inode directory, int64_t count);
   void PutCounter(const char* name, int64_t value);
+  void PutReferences(const SliceName& slice, int64_t references);
   void PutRaw(const Key& key, Bytes value);
   void DeleteRaw(const Key& key);
 

@@ -61,11 +61,15 @@ std::optional<sim::Task<int>> Writer::DispatchNames(Context* context, const reco
 std::optional<sim::Task<int>> Writer::DispatchData(Context* context, const record::Operation& operation) {
   switch (operation.kind_case()) {
     case record::Operation::kWrite:
-      return WriteAt(context, operation.write().path(), operation.write().offset(), operation.write().length());
+      return WriteAt(context, &operation.write());
     case record::Operation::kTruncate:
-      return TruncateAt(context, operation.truncate().path(), operation.truncate().length());
+      return TruncateAt(context, operation.truncate().path(), operation.truncate().handle(), operation.truncate().length());
     case record::Operation::kRead:
-      return ReadAt(context, operation.read().path(), operation.read().offset(), operation.read().length());
+      return ReadAt(context, &operation.read());
+    case record::Operation::kOpen:
+      return OpenAt(context, operation.open().path(), operation.open().handle(), operation.open().flags());
+    case record::Operation::kClose:
+      return CloseHandle(context, operation.close().handle());
     default:
       return std::nullopt;
   }

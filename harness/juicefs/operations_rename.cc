@@ -98,8 +98,8 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
     co_return error;
   }
   error = co_await Run(context, TransactionKind::kOperation, &Writer::RenameBody, &arguments);
-  if (error == 0 && arguments.replaced.data_deleted) {
-    co_await DeleteFileData(context, arguments.replaced.inode, arguments.replaced.length);
+  if (error == 0) {
+    co_await AfterDrop(context, arguments.replaced);
   }
   co_return error;
 }
@@ -131,6 +131,7 @@ sim::Task<Status> Writer::MoveInode(Attempt* attempt, Inode inode, Attr attr, In
 sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* arguments) {
   RenameArguments& a = *arguments;
   a.replaced.data_deleted = false;
+  a.replaced.sustained = false;
   if (a.from_parent == a.to_parent && a.from_name == a.to_name) {
     co_return Status::Ok();
   }

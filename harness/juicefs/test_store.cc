@@ -74,6 +74,9 @@ class TestStore::Txn final : public client::Transaction {
       co_return client::CommitInfo{};
     }
     co_await Wait();
+    if (store_->commits_left_ == 0U) {
+      co_return Status::Unavailable("the client is dead");
+    }
     for (const auto& [key, value] : writes_) {
       const auto versions = store_->data_.find(key);
       if (versions != store_->data_.end() && versions->second.rbegin()->first > start_ts_) {
@@ -98,6 +101,9 @@ class TestStore::Txn final : public client::Transaction {
         store_->data_[key][info.commit_ts] = value;
       }
       store_->commits_[start_ts_] = info.commit_ts;
+      if (store_->commits_left_.has_value()) {
+        *store_->commits_left_ -= 1;
+      }
     }
     co_await Wait();
     if (lost) {
@@ -129,6 +135,9 @@ Micros TestStore::Delay(const sim::Label& label) const {
 
 sim::Task<Result<std::unique_ptr<client::Transaction>>> TestStore::Begin(sim::Label label) {
   co_await scheduler_->Sleep(Delay(label), label.hash());
+  if (commits_left_ == 0U) {
+    co_return Status::Unavailable("the client is dead");
+  }
   const Timestamp ts = Now();
   co_return std::unique_ptr<client::Transaction>(std::make_unique<Txn>(this, ts, label));
 }

@@ -39,6 +39,8 @@ class TestStore final : public client::Store {
   [[nodiscard]] uint64_t undetermined() const { return undetermined_; }
   /// The next commit whose label ends like this loses its answer, with or without effect.
   void LoseAnswer(std::string label_end, bool takes_place) { lose_ = {std::move(label_end), takes_place}; }
+  /// After this many more commits the client is dead: nothing that it asks is answered or has an effect.
+  void DieAfter(uint32_t commits) { commits_left_ = commits; }
 
  private:
   class Txn;
@@ -53,6 +55,7 @@ class TestStore final : public client::Store {
   Timestamp last_;
   uint64_t undetermined_ = 0;
   std::pair<std::string, bool> lose_;
+  std::optional<uint32_t> commits_left_;
 };
 
 }  // namespace kvjury::juicefs

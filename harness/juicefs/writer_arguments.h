@@ -30,8 +30,9 @@ struct Writer::RemoveArguments {
   Bytes name;
   bool skip_trash = false;
   Inode hour;  // 0: no trash
-  // Out: a file whose data is to be deleted.
+  // Out: a file whose data is to be deleted, or which lives on until it is closed.
   bool data_deleted = false;
+  bool sustained = false;
   Inode inode;
   uint64_t length = 0;
 };
@@ -53,12 +54,15 @@ struct Writer::RenameArguments {
 
 struct Writer::WriteArguments {
   Inode inode;
+  bool by_handle = false;  // flags were looked at when the file was opened
   uint32_t chunk = 0;
   SliceRecord slice;
+  size_t records = 0;  // out: of the chunk now
 };
 
 struct Writer::TruncateArguments {
   Inode inode;
+  bool by_handle = false;
   uint64_t length = 0;
 };
 
@@ -117,6 +121,17 @@ struct Writer::ChunkDeletionArguments {
   std::vector<uint32_t> chunks;  // out of ListChunks
   uint32_t chunk = 0;
   std::vector<SliceName> dropped;  // out of DeleteChunk: no reference is left
+};
+
+struct Writer::SliceArguments {
+  SliceName slice;
+  int64_t references = 0;  // out of ReadReferences: beyond the first
+};
+
+struct Writer::SustainedArguments {
+  Inode inode;
+  bool data_deleted = false;  // out
+  uint64_t length = 0;        // out
 };
 
 }  // namespace kvjury::juicefs
