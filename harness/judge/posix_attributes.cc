@@ -91,7 +91,10 @@ PosixResult PosixModel::SetAttr(const Call& call) {
   if (old.gone) {
     return Refused(ENOENT);
   }
-  if (tree_.IsTrash(id) || (old.parent != kNoNode && tree_.IsTrash(old.parent)) || (old.flags & juicefs::kFlagImmutable) != 0 || !owner ||
+  if (id == kTrashNode) {
+    return {};  // and nothing comes of it
+  }
+  if (tree_.IsTrash(id) || (old.parent != kNoNode && tree_.IsTrash(old.parent)) || !owner ||
       (change.has_uid() && uid != 0 && change.uid() != old.uid) || (change.has_gid() && uid != 0 && change.gid() != call.operation.gid())) {
     return Refused(EPERM);
   }
@@ -150,7 +153,7 @@ PosixResult PosixModel::SetXattr(const Call& call) {
     return Refused(Missing(call.first));
   }
   PosixNode& node = tree_.Mutable(call.first.node);
-  if (!HoldsUserXattrs(node, change.name())) {
+  if (tree_.IsTrash(call.first.node) || !HoldsUserXattrs(node, change.name())) {
     return Refused(EPERM);
   }
   if (!MayAccess(call.first.node, call.operation, 2)) {
@@ -179,7 +182,7 @@ PosixResult PosixModel::RemoveXattr(const Call& call) {
     return Refused(Missing(call.first));
   }
   PosixNode& node = tree_.Mutable(call.first.node);
-  if (!HoldsUserXattrs(node, name)) {
+  if (tree_.IsTrash(call.first.node) || !HoldsUserXattrs(node, name)) {
     return Refused(EPERM);
   }
   if (!MayAccess(call.first.node, call.operation, 2)) {

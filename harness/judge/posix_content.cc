@@ -52,6 +52,14 @@ void FileContent::Copy(const FileContent& from, uint64_t from_offset, uint64_t t
   length_ = std::max(length_, to_offset + length);
 }
 
+std::vector<std::pair<uint64_t, uint64_t>> FileContent::WrittenRanges() const {
+  std::vector<std::pair<uint64_t, uint64_t>> ranges;
+  for (const auto& [offset, piece] : pieces_) {
+    ranges.emplace_back(offset, piece.length);
+  }
+  return ranges;
+}
+
 Bytes FileContent::Read(uint64_t offset, uint64_t length) const {
   if (offset >= length_) {
     return {};

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "fakes/base/bytes.h"
 
@@ -26,6 +28,8 @@ class FileContent {
   void Copy(const FileContent& from, uint64_t from_offset, uint64_t to_offset, uint64_t length);
   /// Less than `length` at the end of the file; none behind it.
   [[nodiscard]] Bytes Read(uint64_t offset, uint64_t length) const;
+  /// Offset and length of each stretch that was written, in order.
+  [[nodiscard]] std::vector<std::pair<uint64_t, uint64_t>> WrittenRanges() const;
 
  private:
   struct Piece {

@@ -12,6 +12,7 @@ namespace {
 constexpr size_t kTargetBytesMax = 4095;  // the kernel takes no longer path
 constexpr uint32_t kNoReplace = 1;
 constexpr uint32_t kExchange = 2;
+constexpr uint32_t kWhiteout = 4;
 
 PosixResult Refused(int error) {
   PosixResult result;
@@ -83,7 +84,7 @@ PosixResult PosixModel::Create(const Call& call, uint8_t type, uint32_t mode) {
   }
   PosixNode node;
   node.type = type;
-  node.mode = mode & 07777;
+  node.mode = mode & (type == juicefs::kTypeDirectory ? 01777 : 07777);  // mkdir(2) takes no more
   node.uid = operation.uid();
   node.gid = operation.gid();
   const bool directory = type == juicefs::kTypeDirectory;
@@ -242,7 +243,7 @@ PosixResult PosixModel::Rmdir(const Call& call) {
   if (!tree_.at(id).IsDirectory()) {
     return Refused(ENOTDIR);
   }
-  if (Locked(tree_.at(place.parent)) || Locked(tree_.at(id))) {
+  if (Locked(tree_.at(place.parent))) {
     return Refused(EPERM);
   }
   if (!tree_.at(id).entries.empty()) {
@@ -266,10 +267,22 @@ int PosixModel::RenameRefused(const Call& call, uint32_t flags) const {
   const PosixPlace& from = call.first;
   const PosixPlace& to = call.second;
   // As the kernel looks: both parents, both names, then what may not be moved into itself.
-  if (from.node == kNoNode) {
-    return ENOENT;
+  if (from.error != 0 && !from.at_last_name) {
+    return from.error;
   }
-  if (flags == kNoReplace && to.node != kNoNode) {
+  if (to.error != 0 && !to.at_last_name) {
+    return to.error;
+  }
+  if (from.parent == kNoNode || to.parent == kNoNode) {
+    return from.parent == to.parent ? EBUSY : EXDEV;  // what is above the root is another file system
+  }
+  if (from.error != 0 || from.node == kNoNode) {
+    return from.error != 0 ? from.error : ENOENT;
+  }
+  if (to.error != 0) {
+    return to.error;
+  }
+  if ((flags & kNoReplace) != 0 && to.node != kNoNode) {
     return EEXIST;
   }
   if (flags == kExchange && to.node == kNoNode) {
@@ -288,14 +301,8 @@ PosixResult PosixModel::Rename(const Call& call) {
   const PosixPlace& from = call.first;
   const PosixPlace& to = call.second;
   const uint32_t flags = call.operation.rename().flags();
-  if (flags > kExchange) {
+  if (flags > (kNoReplace | kWhiteout) || ((flags & kExchange) != 0 && flags != kExchange)) {
     return Refused(EINVAL);
-  }
-  if (from.error != 0 || to.error != 0) {
-    return Refused(from.error != 0 ? from.error : to.error);
-  }
-  if (from.parent == kNoNode || to.parent == kNoNode) {
-    return Refused(EBUSY);
   }
   int error = RenameRefused(call, flags);
   if (error != 0 || from.node == to.node) {
@@ -309,6 +316,9 @@ PosixResult PosixModel::Rename(const Call& call) {
   }
   if (to.node != kNoNode && flags != kExchange && tree_.at(from.node).IsDirectory() != tree_.at(to.node).IsDirectory()) {
     return Refused(tree_.at(from.node).IsDirectory() ? ENOTDIR : EISDIR);
+  }
+  if ((flags & kWhiteout) != 0) {
+    return Refused(ENOTSUP);
   }
   if (from.node == kTrashNode || to.node == kTrashNode || from.parent == kTrashNode || tree_.IsTrash(to.parent) ||
       (flags == kExchange && tree_.IsTrash(from.parent))) {

@@ -66,6 +66,8 @@ PosixPlace PosixTree::Resolve(const Bytes& path) const {
       place.error = ENAMETOOLONG;
     }
     if (place.error != 0) {
+      place.at_last_name = place.error == ENAMETOOLONG && begin >= path.size();
+      place.parent = place.node;
       return place;
     }
     place.parent = place.node;

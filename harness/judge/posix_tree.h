@@ -60,6 +60,7 @@ struct PosixNode {
 /// Where a path's last name stands.
 struct PosixPlace {
   int error = 0;              // why it stands nowhere
+  bool at_last_name = false;  // the error is about the last name; its directory is there
   NodeId parent = kNoNode;    // the root's: none
   Bytes name;                 // the root's: empty
   NodeId node = kNoNode;      // what is there

@@ -44,7 +44,7 @@ sim::Task<int> Writer::WriteAt(Context* context, const record::Write* write) {
     }
     offset = attr.length;
   }
-  if (offset > kFileBytesMax || write->length() > kFileBytesMax - offset) {
+  if (offset >= kFileBytesMax || write->length() >= kFileBytesMax - offset) {
     co_return EFBIG;
   }
   // One slice and one transaction for each chunk touched.
@@ -123,7 +123,7 @@ sim::Task<int> Writer::TruncateAt(Context* context, Bytes path, uint32_t handle,
   if (error != 0) {
     co_return error;
   }
-  if (length > kFileBytesMax) {
+  if (length >= kFileBytesMax) {
     co_return EFBIG;
   }
   arguments.by_handle = handle != 0;

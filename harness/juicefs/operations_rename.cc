@@ -59,9 +59,6 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   }
   const Bytes from_normal = NormalPath(from);
   const Bytes to_normal = NormalPath(to);
-  if (from_normal.empty() || to_normal.empty()) {
-    co_return EBUSY;
-  }
   Place source;
   sim::Task<int> resolve_source = Resolve(context, std::move(from), &source);
   int error = co_await std::move(resolve_source);
@@ -74,8 +71,14 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   if (error != 0) {
     co_return error;
   }
+  if (from_normal.empty() || to_normal.empty()) {
+    co_return from_normal == to_normal ? EBUSY : EXDEV;  // above a mount's root is another file system
+  }
   if (!source.entry.has_value()) {
     co_return ENOENT;
+  }
+  if (flags == kNoReplace && from_normal == to_normal) {
+    co_return EEXIST;
   }
   if (source.entry->inode == kTrashInode || source.parent == kTrashInode || IsTrash(target.parent) ||
       (target.parent == kRootInode && target.name == kTrashName) || (flags == kExchange && IsTrash(source.parent))) {
@@ -169,7 +172,7 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
     attempt->error = ENOENT;
   } else if (a.source.inode == a.to_parent || a.source.inode == a.to_attr.parent) {
     attempt->error = EPERM;
-  } else if (((a.from_attr.flags | a.to_attr.flags | a.source_attr.flags) & (kFlagImmutable | kFlagAppend)) != 0) {
+  } else if (((a.from_attr.flags | a.source_attr.flags) & (kFlagImmutable | kFlagAppend)) != 0 || (a.to_attr.flags & kFlagImmutable) != 0) {
     attempt->error = EPERM;
   }
   if (attempt->error != 0) {

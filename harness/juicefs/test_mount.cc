@@ -56,7 +56,6 @@ TestMount::TestMount(Options options) : world_(CaseOf(options)), store_(&world_.
     WriterOptions writer;
     writer.id = id;
     writer.volume_name = kVolume;
-    writer.trash_days = options.trash_days;
     writer.wall_ns = [this] { return store_.wall_ns(); };
     writer.blocks = blocks_.get();
     writers_.push_back(std::make_unique<Writer>(&store_, writer));
