@@ -70,6 +70,16 @@ std::optional<sim::Task<int>> Writer::DispatchData(Context* context, const recor
       return OpenAt(context, operation.open().path(), operation.open().handle(), operation.open().flags());
     case record::Operation::kClose:
       return CloseHandle(context, operation.close().handle());
+    case record::Operation::kFallocate:
+      return FallocateAt(context, &operation.fallocate());
+    case record::Operation::kCopyFileRange:
+      return CopyFileRangeAt(context, &operation.copy_file_range());
+    case record::Operation::kClone:
+      return CloneAt(context, &operation.clone());
+    case record::Operation::kCompact:
+      return CompactAt(context, operation.compact().path());
+    case record::Operation::kRemoveTree:
+      return RemoveTreeAt(context, operation.remove_tree().path(), operation.remove_tree().skip_trash());
     default:
       return std::nullopt;
   }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kFileBytesMax = kChunkBytes << 31;
 constexpr uint32_t kAppendFlag = 1024;  // of open(2)
+constexpr size_t kPiecesCompacted = 5;  // a read that meets as many starts a compaction
 constexpr uint32_t kReadTriesMax = 3;   // of what a compaction or deletion may take away while it is read
 
 /// Usage after a change of length.
@@ -80,6 +81,7 @@ sim::Task<int> Writer::WriteAt(Context* context, const record::Write* write) {
       // Through a handle the file was there and writable once.
       co_return handle != 0 && (error == ENOENT || error == EPERM) ? EBADF : error;
     }
+    co_await CompactAfterWrite(context, inode, arguments.chunk, arguments.records);
     offset += part;
   }
   co_return 0;
@@ -237,18 +239,24 @@ sim::Task<int> Writer::ReadAt(Context* context, const record::Read* read) {
       co_return read->handle() != 0 ? EBADF : reader.error;
     }
     if (options_.blocks == nullptr) {
-      co_return 0;
+      break;
     }
     sim::Task<Result<Bytes>> fetch = ReadBlocks(label, &arguments);
     Result<Bytes> data = co_await std::move(fetch);
     if (data.ok()) {
       context->result.data = *std::move(data);
-      co_return 0;
+      break;
     }
     if (attempt == kReadTriesMax) {
       co_return EIO;  // what is missing stays missing: no compaction or deletion went by in between
     }
   }
+  for (const auto& [chunk, records] : arguments.extents) {
+    if (!options_.mount.read_only && (records.size() >= kPiecesCompacted || OverlayRecords(records).size() >= kPiecesCompacted)) {
+      co_await CompactChunk(context, arguments.inode, chunk);
+    }
+  }
+  co_return 0;
 }
 
 sim::Task<Result<Bytes>> Writer::ReadBlocks(sim::Label label, const ReadArguments* arguments) {

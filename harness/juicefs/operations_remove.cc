@@ -5,15 +5,6 @@
 
 namespace kvjury::juicefs {
 
-namespace {
-
-DirStat StatOf(const Attr& attr, int64_t sign) {
-  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
-  return {sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
-}
-
-}  // namespace
-
 sim::Task<int> Writer::UnlinkAt(Context* context, Bytes path, bool skip_trash) {
   Place place;
   sim::Task<int> resolve = Resolve(context, std::move(path), &place);
@@ -125,49 +116,8 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
   SetChanged(&attr, options_.wall_ns());
   const bool gone = !hour.valid() && attr.nlink <= 1;
   if (gone) {
-    const Key first_xattr = XattrKey(inode, "");
-    Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await attempt->ScanFamily(first_xattr, 0);
-    if (!xattrs.ok()) {
-      co_return xattrs.error();
-    }
-    std::vector<Bytes> names;
-    for (const auto& [key, value] : *xattrs) {
-      names.push_back(key.name);
-    }
-    const bool sustained = attr.type == kTypeFile && session_id_ != 0 && IsOpen(inode);
-    if (sustained) {
-      attr.nlink = 0;
-      attempt->PutAttr(inode, attr);
-      attempt->PutRaw(SustainedKey(session_id_, inode), Bytes(1, '\x01'));
-      for (const Bytes& xattr : names) {
-        attempt->RemoveXattr(inode, xattr);
-      }
-    } else {
-      attempt->RemoveInode(inode, attr, names);
-    }
-    if (several_links) {
-      const Key first_count = LinkCountKey(inode, Inode());
-      Result<std::vector<std::pair<Key, Bytes>>> counts = co_await attempt->ScanFamily(first_count, 0);
-      if (!counts.ok()) {
-        co_return counts.error();
-      }
-      for (const auto& [key, value] : *counts) {
-        attempt->DeleteRaw(key);
-      }
-    }
-    outcome->inode = inode;
-    outcome->length = attr.length;
-    outcome->sustained = sustained;
-    if (sustained) {
-      co_return Status::Ok();  // its usage goes with the last close
-    }
-    if (attr.type == kTypeFile) {
-      attempt->PutRaw(DeletedFileKey(inode, attr.length), EncodeInt64Be(WallSeconds()));
-      outcome->data_deleted = true;
-    }
-    attempt->usage.space -= attr.type == kTypeFile ? static_cast<int64_t>(SpaceOf(attr.length)) : 4096;
-    attempt->usage.inodes -= 1;
-    co_return Status::Ok();
+    sim::Task<Status> drop = DropLastLink(attempt, inode, attr, outcome);
+    co_return co_await std::move(drop);
   }
   if (several_links) {
     Result<int64_t> count = co_await attempt->GetLinkCount(inode, parent);
@@ -192,6 +142,52 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
     attr.nlink -= 1;
   }
   attempt->PutAttr(inode, attr);
+  co_return Status::Ok();
+}
+
+sim::Task<Status> Writer::DropLastLink(Attempt* attempt, Inode inode, Attr attr, RemoveArguments* outcome) {
+  const Key first_xattr = XattrKey(inode, "");
+  Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await attempt->ScanFamily(first_xattr, 0);
+  if (!xattrs.ok()) {
+    co_return xattrs.error();
+  }
+  std::vector<Bytes> names;
+  for (const auto& [key, value] : *xattrs) {
+    names.push_back(key.name);
+  }
+  const bool sustained = attr.type == kTypeFile && session_id_ != 0 && IsOpen(inode);
+  if (sustained) {
+    attr.nlink = 0;
+    attempt->PutAttr(inode, attr);
+    attempt->PutRaw(SustainedKey(session_id_, inode), Bytes(1, '\x01'));
+    for (const Bytes& xattr : names) {
+      attempt->RemoveXattr(inode, xattr);
+    }
+  } else {
+    attempt->RemoveInode(inode, attr, names);
+  }
+  if (!attr.parent.valid()) {
+    const Key first_count = LinkCountKey(inode, Inode());
+    Result<std::vector<std::pair<Key, Bytes>>> counts = co_await attempt->ScanFamily(first_count, 0);
+    if (!counts.ok()) {
+      co_return counts.error();
+    }
+    for (const auto& [key, value] : *counts) {
+      attempt->DeleteRaw(key);
+    }
+  }
+  outcome->inode = inode;
+  outcome->length = attr.length;
+  outcome->sustained = sustained;
+  if (sustained) {
+    co_return Status::Ok();  // its usage goes with the last close
+  }
+  if (attr.type == kTypeFile) {
+    attempt->PutRaw(DeletedFileKey(inode, attr.length), EncodeInt64Be(WallSeconds()));
+    outcome->data_deleted = true;
+  }
+  attempt->usage.space -= attr.type == kTypeFile ? static_cast<int64_t>(SpaceOf(attr.length)) : 4096;
+  attempt->usage.inodes -= 1;
   co_return Status::Ok();
 }
 

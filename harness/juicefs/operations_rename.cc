@@ -29,11 +29,6 @@ Bytes NormalPath(const Bytes& path) {
   return normal;
 }
 
-DirStat StatOf(const Attr& attr, int64_t sign) {
-  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
-  return {sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
-}
-
 /// Child directories that each parent gains when a name replaces or is exchanged with an existing one.
 struct Gains {
   int from = 0;

@@ -1,8 +1,18 @@
 #include "harness/juicefs/test_store.h"
 
+#include <utility>
+
 #include "fakes/base/digest.h"
 
 namespace kvjury::juicefs {
+
+namespace {
+
+bool EndsWith(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+}  // namespace
 
 class TestStore::Txn final : public client::Transaction {
  public:
@@ -87,8 +97,7 @@ class TestStore::Txn final : public client::Transaction {
     auto& [label_end, takes_place] = store_->lose_;
     bool lost = store_->options_.undetermined_ppm > Mix64(store_->options_.seed, label_.hash()) % 1'000'000;
     bool effective = Mix64(store_->options_.seed + 1, label_.hash()) % 2 == 0;
-    if (!label_end.empty() && text.size() >= label_end.size() &&
-        text.compare(text.size() - label_end.size(), label_end.size(), label_end) == 0) {
+    if (!label_end.empty() && EndsWith(text, label_end)) {
       lost = true;
       effective = takes_place;
       label_end.clear();
@@ -103,6 +112,9 @@ class TestStore::Txn final : public client::Transaction {
       store_->commits_[start_ts_] = info.commit_ts;
       if (store_->commits_left_.has_value()) {
         *store_->commits_left_ -= 1;
+      }
+      if (store_->after_.second && EndsWith(text, store_->after_.first)) {
+        std::exchange(store_->after_.second, nullptr)();
       }
     }
     co_await Wait();

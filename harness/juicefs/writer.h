@@ -6,11 +6,13 @@
 // times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink; open files
 // (one that loses its last name while this session has it open lives on until its last close); with a BlockStore the blocks of
 // slices: uploaded before the commit that names them, deleted with the last reference.
-// NOT modelled: permission checks and umask (the user is root), atime updates, quotas, locks, the change log, compaction, the
-// hourly jobs, the client's caches (of attributes, of blocks, of what is written but not uploaded: a write ends when it is committed). Directory statistics of files with several links are not adjusted on write and truncate. Parents with a default
-// ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links
-// inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour
-// directories are protected in the trash; their entries may be removed.
+// NOT modelled: permission checks (the user is root), atime updates, quotas, locks, the change log, the hourly jobs, the client's
+// caches (of attributes, of blocks, of what is written but not uploaded: a write ends when it is committed). Background work that an
+// operation starts (deletion of data, compaction) is done at its end. Directory statistics of files with several links are not
+// adjusted on write and truncate. Parents with a default ACL and mode changes of inodes with an access ACL are refused with ENOTSUP
+// before anything is written. Symbolic links inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves
+// them). Only whole hour directories are protected in the trash; their entries may be removed. Trees are removed and cloned one
+// directory after the other, without threads.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
@@ -56,6 +58,7 @@ struct OperationResult {
   std::optional<Attr> attr;          // lookup and read
   std::map<uint32_t, std::vector<SliceRecord>> extents;  // read: records of the chunks touched
   std::optional<Bytes> data;                             // read, of a writer with blocks: the bytes up to the file's end
+  uint64_t copied_bytes = 0;                             // copy_file_range
 };
 
 class Writer {
@@ -128,6 +131,11 @@ class Writer {
   struct ChunkDeletionArguments;
   struct SliceArguments;
   struct SustainedArguments;
+  struct FallocateArguments;
+  struct CopyArguments;
+  struct CompactArguments;
+  struct CloneArguments;
+  struct BatchUnlinkArguments;
 
   // writer.cc: transactions, ids, sessions.
   /// Runs `body` as one transaction with retries. Returns an errno; EIO for every failure of the store.
@@ -180,10 +188,22 @@ class Writer {
   /// The file `entry` loses its name in `parent` (the caller writes the dentry); goes to `hour` if that is set.
   sim::Task<Status> DropFile(Attempt* attempt, Inode parent, const Bytes* name, Dentry entry, Attr attr, Inode hour,
                              RemoveArguments* outcome);
+  /// No name is left: all goes but what a session that has the file open needs.
+  sim::Task<Status> DropLastLink(Attempt* attempt, Inode inode, Attr attr, RemoveArguments* outcome);
   /// The empty directory `entry` loses its name; QD goes too.
   sim::Task<Status> DropDirectory(Attempt* attempt, Inode parent, const Bytes* name, Dentry entry, Attr attr, Inode hour);
   /// What follows the commit that dropped a file: it is remembered until its close, or its data is deleted.
   sim::Task<void> AfterDrop(Context* context, RemoveArguments dropped);
+
+  // operations_remove_tree.cc
+  sim::Task<int> RemoveTreeAt(Context* context, Bytes path, bool skip_trash);
+  /// All entries of a directory and what lies below them.
+  sim::Task<int> EmptyDirectory(Context* context, Inode directory, bool skip_trash);
+  /// A directory's entry and all below it; an hour directory of the trash is only emptied.
+  sim::Task<int> RemoveDirectoryTree(Context* context, RemoveArguments entry);
+  sim::Task<int> BatchUnlink(Context* context, Inode directory, std::vector<std::pair<Bytes, Inode>> names, bool skip_trash);
+  sim::Task<Status> BatchUnlinkBody(Attempt* attempt, BatchUnlinkArguments* arguments);
+  sim::Task<Status> BatchUnlinkRead(Attempt* attempt, BatchUnlinkArguments* arguments);
 
   // slice_deletion.cc
   sim::Task<int> DeleteFileData(Context* context, Inode inode, uint64_t length);
@@ -221,6 +241,39 @@ class Writer {
   sim::Task<int> ReadAttr(Context* context, Inode inode, Attr* attr);
   /// What ReadBody found, out of the blocks.
   sim::Task<Result<Bytes>> ReadBlocks(sim::Label label, const ReadArguments* arguments);
+
+  // operations_ranges.cc
+  sim::Task<int> FallocateAt(Context* context, const record::Fallocate* fallocate);
+  sim::Task<Status> FallocateBody(Attempt* attempt, FallocateArguments* arguments);
+  sim::Task<int> CopyFileRangeAt(Context* context, const record::CopyFileRange* copy);
+  sim::Task<Status> CopyFileRangeBody(Attempt* attempt, CopyArguments* arguments);
+  /// The records that a copy appends, by chunk; adds what they refer to.
+  sim::Task<Status> PiecesToCopy(Attempt* attempt, CopyArguments* arguments);
+
+  // operations_compact.cc
+  sim::Task<int> CompactAt(Context* context, Bytes path);
+  sim::Task<int> CompactTree(Context* context, Inode inode);
+  /// One compaction, if there is something to do; true if it was committed. Failures are no one's error: the records stay as they are.
+  sim::Task<bool> CompactChunk(Context* context, Inode inode, uint32_t chunk);
+  /// The bytes of the new slice go up. False: it cannot be made.
+  sim::Task<bool> MoveBlocks(sim::Label label, const CompactArguments* arguments);
+  sim::Task<Status> CompactBody(Attempt* attempt, CompactArguments* arguments);
+  sim::Task<Status> DropNewSlice(Attempt* attempt, CompactArguments* arguments);
+  sim::Task<Status> ForgetZeroReferences(Attempt* attempt, CompactArguments* arguments);
+  /// After a write made the chunk's list this long.
+  sim::Task<void> CompactAfterWrite(Context* context, Inode inode, uint32_t chunk, size_t records);
+
+  // operations_clone.cc
+  sim::Task<int> CloneAt(Context* context, const record::Clone* clone);
+  sim::Task<int> CloneEntry(Context* context, CloneArguments arguments, Inode* made);
+  sim::Task<int> CloneChildren(Context* context, const CloneArguments* directory, Inode made);
+  sim::Task<Status> CloneBody(Attempt* attempt, CloneArguments* arguments);
+  sim::Task<Status> CloneBatchBody(Attempt* attempt, CloneArguments* arguments);
+  sim::Task<Status> CopyRecords(Attempt* attempt, Inode from, Inode to, const Attr* attr);
+  sim::Task<Status> AttachBody(Attempt* attempt, CloneArguments* arguments);
+  sim::Task<Status> RemoveDetachedBody(Attempt* attempt, CloneArguments* arguments);
+  sim::Task<Status> RepairNlinkBody(Attempt* attempt, CloneArguments* arguments);
+  [[nodiscard]] Attr ClonedAttr(const CloneArguments& arguments, const Attr& source, Inode parent) const;
 
   // operations_attr.cc
   sim::Task<int> SetAttrAt(Context* context, const record::SetAttr* change);
