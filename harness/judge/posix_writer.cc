@@ -44,6 +44,8 @@ PosixResult ResultOfWriter(const record::Operation& operation, const juicefs::Op
     std::sort(result.names->begin(), result.names->end());
   } else if (operation.has_read()) {
     result.bytes = seen.data;
+  } else if (operation.has_copy_file_range()) {
+    result.count = seen.copied_bytes;
   }
   return result;
 }
