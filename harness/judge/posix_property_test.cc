@@ -199,20 +199,25 @@ struct Window {
   size_t last = 0;
 };
 
-/// True if some look-up in the window, and then the operation in a state not before it, give the answer.
-bool IsExplained(const std::vector<PosixModel>& states, Window window, const Answered& answered, bool* overtaken) {
+/// The state of the look-up, and the state after the operation, that give the answer: a look-up in the window, then the operation in a state not
+/// before it. What was committed happened in the window's last state.
+struct Explanation {
+  bool overtaken = false;
+  PosixModel after;
+};
+std::optional<Explanation> Explained(const std::vector<PosixModel>& states, Window window, const Answered& answered) {
   const PosixResult expected = ResultOfWriter(answered.operation, answered.result);
-  for (size_t last = window.last + 1; last-- > window.first;) {
+  const size_t earliest = answered.commit_ts.valid() ? window.last : window.first;
+  for (size_t last = window.last + 1; last-- > earliest;) {
     for (size_t first = last + 1; first-- > window.first;) {
-      PosixModel state = states[last];
-      const PosixResult said = state.DoAt(answered.session, answered.operation, states[first].Resolve(answered.operation), {0, 0});
+      Explanation explanation{first != last, states[last]};
+      const PosixResult said = explanation.after.DoAt(answered.session, answered.operation, states[first].Resolve(answered.operation), {0, 0});
       if (ResultDifferences(said, expected, false).empty()) {
-        *overtaken = first != last;
-        return true;
+        return explanation;
       }
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 /// Several sessions; empty when every answer is explained.
@@ -236,14 +241,15 @@ std::vector<std::string> Explain(const std::vector<Answered>& answers, bool tras
     return window;
   };
   std::vector<std::string> wrong;
+  /// The state after it.
   const auto judge = [&](const Answered& answered, Window window) {
-    bool overtaken = false;
     seen->operations += 1;
     seen->done[answered.operation.kind_case()] += answered.result.error == 0 ? 1 : 0;
     seen->errors[ErrnoName(answered.result.error)] += 1;
-    if (IsExplained(states, window, answered, &overtaken)) {
-      seen->overtaken += overtaken ? 1 : 0;
-      return;
+    std::optional<Explanation> explanation = Explained(states, window, answered);
+    if (explanation.has_value()) {
+      seen->overtaken += explanation->overtaken ? 1 : 0;
+      return std::move(explanation->after);
     }
     const PosixResult now = PosixModel(states[window.last]).Do(answered.session, answered.operation, {0, 0});
     const std::string what = "error: " + ErrnoName(answered.result.error) + " against " + DescribeResult(now);
@@ -252,21 +258,13 @@ std::vector<std::string> Explain(const std::vector<Answered>& answers, bool tras
     } else {
       wrong.push_back("w" + std::to_string(answered.session) + " " + TextOf(answered.operation) + ": " + what);
     }
+    return states[window.last];
   };
   for (size_t i = 0; i < commits.size(); ++i) {
     const Answered& answered = *commits[i];
-    judge(answered, {std::min(window_of(answered).first, i), i});
-    // Carried out on what was looked up last, or before, whichever succeeds.
-    PosixModel next = states.back();
-    for (size_t first = i + 1; first-- > 0;) {
-      PosixModel tried = states.back();
-      if (tried.DoAt(answered.session, answered.operation, states[first].Resolve(answered.operation), {0, 0}).error == 0) {
-        if (tried.created() != kNoNode) {
-          tried.SetInode(tried.created(), InodeMadeBy(answered.result).value());
-        }
-        next = std::move(tried);
-        break;
-      }
+    PosixModel next = judge(answered, {std::min(window_of(answered).first, i), i});
+    if (next.created() != kNoNode && answered.result.error == 0) {
+      next.SetInode(next.created(), InodeMadeBy(answered.result).value());
     }
     states.push_back(std::move(next));
     seen->commits += 1;

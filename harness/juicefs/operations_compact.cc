@@ -117,7 +117,7 @@ sim::Task<bool> Writer::CompactChunk(Context* context, Inode inode, uint32_t chu
     co_return false;
   }
   co_await Run(context, TransactionKind::kDataDeletion, &Writer::ForgetZeroReferences, &arguments);
-  if (options_.trash_days == 0) {
+  if (setting_.trash_days == 0) {
     std::set<SliceName> replaced;
     for (size_t i = arguments.skipped; i < arguments.seen.size(); ++i) {
       replaced.insert({arguments.seen[i].id, arguments.seen[i].size});
@@ -179,7 +179,7 @@ sim::Task<Status> Writer::CompactBody(Attempt* attempt, CompactArguments* argume
       references[delayed.back()] -= 1;
     }
   }
-  if (options_.trash_days > 0) {
+  if (setting_.trash_days > 0) {
     if (!delayed.empty()) {
       attempt->PutRaw(DelayedSlicesKey(static_cast<uint64_t>(WallSeconds()), a.made.id), EncodeSliceNames(delayed));
     }
