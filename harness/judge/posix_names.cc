@@ -118,6 +118,7 @@ PosixResult PosixModel::Create(const Call& call, uint8_t type, uint32_t mode) {
 
 PosixResult PosixModel::Link(const Call& call) {
   const PosixPlace& to = call.second;
+  // Its whole first path is looked up before the second.
   if (call.first.error != 0 || call.first.node == kNoNode) {
     return Refused(call.first.error != 0 ? call.first.error : ENOENT);
   }

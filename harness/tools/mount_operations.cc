@@ -212,6 +212,10 @@ int MountOperations::DoName(const record::Operation& operation) const {
   if (operation.has_mknod() && (operation.mknod().type() < juicefs::kTypeFifo || operation.mknod().type() > juicefs::kTypeSocket)) {
     return EINVAL;
   }
+  struct stat status {};
+  if (operation.has_link() && first.error == 0 && ::fstatat(first.parent->get(), first.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return errno;  // link(2) looks the whole of its first path up before the second
+  }
   if (first.error != 0 || second.error != 0) {
     return first.error != 0 ? first.error : second.error;
   }

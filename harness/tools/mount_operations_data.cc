@@ -121,7 +121,7 @@ PosixResult MountOperations::DoData(uint32_t session, const record::Operation& o
 
 int MountOperations::Open(uint32_t session, const record::Open& open) {
   if (open.handle() == 0 || handles_.count({session, open.handle()}) > 0) {
-    return EBADF;
+    return EINVAL;
   }
   const uint32_t access = open.flags() & 3;
   int flags = access == 0 ? O_RDONLY : access == 1 ? O_WRONLY : O_RDWR;

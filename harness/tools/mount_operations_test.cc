@@ -75,7 +75,7 @@ TEST_F(MountOperationsTest, PipesAreNeverOpened) {
 TEST_F(MountOperationsTest, ARemovedFileLivesInItsHandle) {
   EXPECT_EQ(Errno("create { path: 'f' mode: 420 }"), 0);
   EXPECT_EQ(Errno("open { path: 'f' handle: 7 flags: 2 }"), 0);
-  EXPECT_EQ(Errno("open { path: 'f' handle: 7 flags: 2 }"), EBADF);
+  EXPECT_EQ(Errno("open { path: 'f' handle: 7 flags: 2 }"), EINVAL);
   EXPECT_EQ(Errno("unlink { path: 'f' }"), 0);
   EXPECT_EQ(Errno("write { handle: 7 length: 4 seed: 1 }"), 0);
   EXPECT_EQ(Do("read { handle: 7 length: 9 }").bytes.value_or("").size(), 4U);
