@@ -29,9 +29,12 @@ void PosixModel::TouchDirectory(NodeId directory, bool at_once, TimeSpan now) {
     return;
   }
   PosixNode& node = tree_.Mutable(directory);
+  if (!at_once && now.high_ns - node.mtime.low_ns < options_.skip_dir_mtime_ns) {
+    return;  // young enough, perhaps because somebody set it to the future
+  }
   const bool certain = at_once || now.low_ns - node.mtime.high_ns >= options_.skip_dir_mtime_ns;
   for (TimeSpan* time : {&node.mtime, &node.ctime}) {
-    *time = TimeSpan{certain ? now.low_ns : std::min(time->low_ns, now.low_ns), now.high_ns};
+    *time = certain ? now : TimeSpan{std::min(time->low_ns, now.low_ns), std::max(time->high_ns, now.high_ns)};
   }
 }
 

@@ -72,8 +72,12 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   if (!source.entry.has_value()) {
     co_return ENOENT;
   }
-  if (flags == kNoReplace && from_normal == to_normal) {
+  // From here to EnsureTrash: what the kernel sees by its own look-ups, in its order.
+  if (flags == kNoReplace && target.entry.has_value()) {
     co_return EEXIST;
+  }
+  if (flags == kExchange && !target.entry.has_value()) {
+    co_return ENOENT;
   }
   if (source.entry->inode == kTrashInode || source.parent == kTrashInode || IsTrash(target.parent) ||
       (target.parent == kRootInode && target.name == kTrashName) || (flags == kExchange && IsTrash(source.parent))) {
