@@ -54,7 +54,8 @@ std::pair<int, NodeId> PosixModel::FileOf(const Call& call, uint32_t handle, con
     return {place.error != 0 ? place.error : ENOENT, kNoNode};
   }
   const PosixNode& node = tree_.at(place.node);
-  const bool in_trash = node.parent != kNoNode && tree_.IsTrash(node.parent) && node.parent != kTrashNode;
+  // By where it was looked up: what goes to the trash after it was opened is still written.
+  const bool in_trash = node.parent != kNoNode && tree_.IsTrash(place.parent);
   const bool right_kind = node.IsFile() && !node.gone;
   const int denied = right_kind && mask != 0 && !MayAccess(place.node, call.operation, mask) ? EACCES : 0;
   const int refused = denied != 0 ? denied : OpenRefused(node, (mask & 2) != 0 ? 1 : 0, in_trash);

@@ -22,6 +22,9 @@ sim::Task<int> Writer::SetAttrAt(Context* context, const record::SetAttr* change
   if (error != 0) {
     co_return error;
   }
+  if (change->has_mode() && entry.type == kTypeSymlink) {
+    co_return ENOTSUP;  // as the kernel answers
+  }
   if (IsTrash(entry.inode)) {
     co_return EPERM;
   }
