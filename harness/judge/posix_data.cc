@@ -100,7 +100,14 @@ PosixResult PosixModel::Write(const Call& call) {
     return Refused(over);
   }
   tree_.Mutable(id).content.Write(offset, std::make_shared<const Bytes>(BytesOfWrite(call.session, call.operation)));
-  Changed(id, true, call.now);
+  if (write.handle() != 0) {
+    // A mount keeps it for a while before it writes it down; with its times, at the latest when the file is closed.
+    PosixNode& written = tree_.Mutable(id);
+    written.mtime = {std::min(written.mtime.low_ns, call.now.low_ns), INT64_MAX};
+    written.ctime = {std::min(written.ctime.low_ns, call.now.low_ns), INT64_MAX};
+  } else {
+    Changed(id, true, call.now);
+  }
   return {};
 }
 
@@ -190,6 +197,9 @@ PosixResult PosixModel::Close(const Call& call) {
   }
   const NodeId id = open->second.node;
   handles_.erase(open);
+  for (TimeSpan* time : {&tree_.Mutable(id).mtime, &tree_.Mutable(id).ctime}) {
+    time->high_ns = time->high_ns == INT64_MAX ? call.now.high_ns : time->high_ns;
+  }
   if (tree_.at(id).orphan && tree_.at(id).nlink == 0 && !IsOpen(id)) {
     tree_.Mutable(id).gone = true;
   }

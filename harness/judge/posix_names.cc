@@ -278,7 +278,8 @@ int PosixModel::RenameRefused(const Call& call, uint32_t flags) const {
     return to.error;
   }
   if (from.parent == kNoNode || to.parent == kNoNode) {
-    return from.parent == to.parent ? EBUSY : EXDEV;  // what is above the root is another file system
+    // What is above the root is another file system, in which it has but one name.
+    return from.parent != to.parent ? EXDEV : (flags & kNoReplace) != 0 ? EEXIST : 0;
   }
   if (from.error != 0 || from.node == kNoNode) {
     return from.error != 0 ? from.error : ENOENT;

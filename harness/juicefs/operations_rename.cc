@@ -67,7 +67,8 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
     co_return error;
   }
   if (from_normal.empty() || to_normal.empty()) {
-    co_return from_normal == to_normal ? EBUSY : EXDEV;  // above a mount's root is another file system
+    // Above a mount's root is another file system, in which it has but one name.
+    co_return from_normal != to_normal ? EXDEV : flags == kNoReplace ? EEXIST : 0;
   }
   if (!source.entry.has_value()) {
     co_return ENOENT;

@@ -77,7 +77,7 @@ class Twins(unittest.TestCase):
         for one in differences:
             reason = next((row[3] for row in self.known if row[0] == one["witness"] and row[1] in ("*", one["kind"]) and row[2] in one["what"]), None)
             if reason is None:
-                unknown.append(f"seed {seed}: {one['witness']} against {one['against']}: {one['what']}: {one['operation']}"[:400])
+                unknown.append("\n    ".join([f"seed {seed}: {one['witness']} against {one['against']}: {one['what']}: {one['operation']}"[:400], *one.get("before", [])]))
             else:
                 excused[reason] += 1
         return unknown, len(real), sum(1 for entry in real.values() if "sha256" in entry)
@@ -94,7 +94,7 @@ class Twins(unittest.TestCase):
         print(f"{entries} entries walked on both mounts, {contents} files read; not carried out by ours: {dict(not_ours)}")
         for reason, count in excused.most_common():
             print(f"{count} known differences: {reason}")
-        self.assertEqual(unknown[:20], [], f"{len(unknown)} differences")
+        self.assertFalse(unknown, f"{len(unknown)} differences:\n" + "\n".join(unknown[:20]))
         self.assertGreater(entries, 20 * SEEDS)
         self.assertGreater(contents, 5 * SEEDS)
         for name in ("0", "ENOENT", "EEXIST", "ENOTDIR", "ENOTEMPTY", "EINVAL", "ENODATA", "ENAMETOOLONG"):

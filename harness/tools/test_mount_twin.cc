@@ -102,6 +102,7 @@ class Twin {
     const PosixResult real = mount_.Do(kSession, operation);
     const PosixResult model = model_.Do(kSession, operation, {begin_ns, WallNow()});
     ++answers_[judge::ErrnoName(real.error)];
+    texts_.push_back(TextOf(operation) + "=> " + judge::DescribeResult(real));
     Compare(operation, "model", model, "mount", real, true);
     if (writer.error == ENOSYS) {
       ++not_ours_[operation.kind_case()];
@@ -191,8 +192,25 @@ class Twin {
       line["witness"] = left_name;
       line["against"] = right_name;
       line["what"] = what;
+      line["before"] = Json::array();
+      for (const std::string& text : Before(operation)) {
+        line["before"].push_back(text);
+      }
       std::cout << line.dump(-1, ' ', true, Json::error_handler_t::replace) << "\n";
     }
+  }
+
+  /// What was done to the last name of the operation's path, as far as names tell.
+  [[nodiscard]] std::vector<std::string> Before(const record::Operation& operation) const {
+    const Bytes path = judge::PathsOf(operation).first.value_or("");
+    const Bytes name = path.substr(path.rfind('/') + 1);
+    std::vector<std::string> found;
+    for (const std::string& text : texts_) {
+      if (!name.empty() && text.find(name) != std::string::npos) {
+        found.push_back(text);
+      }
+    }
+    return {found.end() - static_cast<ptrdiff_t>(std::min<size_t>(found.size(), 12)), found.end()};
   }
 
   OurSession& ours_;
@@ -202,6 +220,7 @@ class Twin {
   uint64_t operations_ = 0, entries_ = 0, bytes_ = 0, differences_ = 0;
   std::map<std::string, uint64_t> answers_;  // of the mount
   std::map<int, uint64_t> not_ours_;
+  std::vector<std::string> texts_;  // every operation so far, with the mount's answer
   std::vector<std::pair<uint64_t, uint64_t>> inodes_;
 };
 
