@@ -384,10 +384,11 @@ void PosixModel::Move(const Call& call, NodeId source, NodeId target, bool excha
   MoveTo(source, to.parent, call.now);
   tree_.Mutable(from.parent).nlink += static_cast<uint32_t>(from_gain);
   tree_.Mutable(to.parent).nlink += static_cast<uint32_t>(to_gain);
+  // At once where the number of folders changed, even if it changed back.
   if (across) {
-    TouchDirectory(from.parent, from_gain != 0, call.now);
+    TouchDirectory(from.parent, source_is_directory || (exchange && target_is_directory), call.now);
   }
-  TouchDirectory(to.parent, to_gain != 0, call.now);
+  TouchDirectory(to.parent, (across && (source_is_directory || target_is_directory)) || (!exchange && target_is_directory), call.now);
 }
 
 }  // namespace kvjury::judge

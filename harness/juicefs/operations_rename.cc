@@ -281,12 +281,14 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
   }
   if (across && !IsTrash(a.from_parent)) {
     a.from_attr.nlink += static_cast<uint32_t>(gains.from);
-    if (TouchParent(*attempt, gains.from != 0, &a.from_attr)) {
+    if (TouchParent(*attempt, MayChangeNlink(*attempt) && (source_is_directory || (exchange && target_is_directory)), &a.from_attr)) {
       attempt->PutAttr(a.from_parent, a.from_attr);
     }
   }
   a.to_attr.nlink += static_cast<uint32_t>(gains.to);
-  if (TouchParent(*attempt, gains.to != 0, &a.to_attr)) {
+  // A count that goes down and up again makes JuiceFS write the folder, too.
+  const bool to_changed = MayChangeNlink(*attempt) && ((across && (source_is_directory || target_is_directory)) || (!exchange && target_is_directory));
+  if (TouchParent(*attempt, to_changed, &a.to_attr)) {
     attempt->PutAttr(a.to_parent, a.to_attr);
   }
   co_return Status::Ok();
