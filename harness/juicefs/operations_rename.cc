@@ -33,14 +33,18 @@ Bytes NormalPath(const Bytes& path) {
 struct Gains {
   int from = 0;
   int to = 0;
+  // A count that goes down and up again makes JuiceFS write the folder, too.
+  bool from_changed = false;
+  bool to_changed = false;
 };
 Gains ChildDirectoryGains(bool exchange, bool across, bool source_is_directory, bool target_is_directory) {
   if (exchange) {
     const int gain = across ? int{target_is_directory} - int{source_is_directory} : 0;
-    return {gain, -gain};
+    const bool changed = across && (source_is_directory || target_is_directory);
+    return {gain, -gain, changed, changed};
   }
   const int moved = across && source_is_directory ? 1 : 0;
-  return {-moved, moved - int{target_is_directory}};
+  return {-moved, moved - int{target_is_directory}, moved > 0, moved > 0 || target_is_directory};
 }
 
 }  // namespace
@@ -281,14 +285,12 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
   }
   if (across && !IsTrash(a.from_parent)) {
     a.from_attr.nlink += static_cast<uint32_t>(gains.from);
-    if (TouchParent(*attempt, MayChangeNlink(*attempt) && (source_is_directory || (exchange && target_is_directory)), &a.from_attr)) {
+    if (TouchParent(*attempt, gains.from_changed, &a.from_attr)) {
       attempt->PutAttr(a.from_parent, a.from_attr);
     }
   }
   a.to_attr.nlink += static_cast<uint32_t>(gains.to);
-  // A count that goes down and up again makes JuiceFS write the folder, too.
-  const bool to_changed = MayChangeNlink(*attempt) && ((across && (source_is_directory || target_is_directory)) || (!exchange && target_is_directory));
-  if (TouchParent(*attempt, to_changed, &a.to_attr)) {
+  if (TouchParent(*attempt, gains.to_changed, &a.to_attr)) {
     attempt->PutAttr(a.to_parent, a.to_attr);
   }
   co_return Status::Ok();
