@@ -179,6 +179,9 @@ void PosixModel::Drop(NodeId parent, const Bytes& name, NodeId id, bool skip_tra
     dropped.nlink = 0;
     dropped.orphan = true;
     dropped.gone = dropped.IsDirectory() || !IsOpen(id);
+    if (dropped.gone) {
+      dropped.xattrs.clear();  // who still asks for one finds none
+    }
   } else {
     dropped.nlink -= 1;
   }
