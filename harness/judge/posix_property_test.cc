@@ -65,8 +65,9 @@ std::vector<record::Operation> Drawn(uint64_t seed, uint32_t writer, uint32_t co
     if (!handles) {
       ClearHandle(&operation);
       if (operation.setattr().has_mode()) {
-        // What is made in a set-gid folder gets the group that the folder had when it was read: a skew that no answer tells at once.
-        operation.mutable_setattr()->set_mode(operation.setattr().mode() & 05777);
+        // No set-id bits: what is made in a set-gid folder gets the group that the folder had when it was read, a skew that no answer tells at
+        // once; what a chown does to them is asked of one session alone.
+        operation.mutable_setattr()->set_mode(operation.setattr().mode() & 01777);
       }
     }
     if (operation.has_write()) {
