@@ -52,7 +52,6 @@ void Cast::AddPlayer(record::Writer script, bool orphan) {
   options.id = script.id();
   options.volume_name = stage_->volume().name;
   options.wall_ns = [stage = stage_]() { return stage->wall_ns(); };
-  options.trash_days = stage_->volume().trash_days;
   player->writer = std::make_unique<juicefs::Writer>(player->client.get(), std::move(options));
   player->script = std::move(script);
   players_.push_back(std::move(player));

@@ -29,23 +29,22 @@ Bytes NormalPath(const Bytes& path) {
   return normal;
 }
 
-DirStat StatOf(const Attr& attr, int64_t sign) {
-  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
-  return {sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
-}
-
 /// Child directories that each parent gains when a name replaces or is exchanged with an existing one.
 struct Gains {
   int from = 0;
   int to = 0;
+  // A count that goes down and up again makes JuiceFS write the folder, too.
+  bool from_changed = false;
+  bool to_changed = false;
 };
 Gains ChildDirectoryGains(bool exchange, bool across, bool source_is_directory, bool target_is_directory) {
   if (exchange) {
     const int gain = across ? int{target_is_directory} - int{source_is_directory} : 0;
-    return {gain, -gain};
+    const bool changed = across && (source_is_directory || target_is_directory);
+    return {gain, -gain, changed, changed};
   }
   const int moved = across && source_is_directory ? 1 : 0;
-  return {-moved, moved - int{target_is_directory}};
+  return {-moved, moved - int{target_is_directory}, moved > 0, moved > 0 || target_is_directory};
 }
 
 }  // namespace
@@ -59,9 +58,6 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   }
   const Bytes from_normal = NormalPath(from);
   const Bytes to_normal = NormalPath(to);
-  if (from_normal.empty() || to_normal.empty()) {
-    co_return EBUSY;
-  }
   Place source;
   sim::Task<int> resolve_source = Resolve(context, std::move(from), &source);
   int error = co_await std::move(resolve_source);
@@ -74,7 +70,18 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   if (error != 0) {
     co_return error;
   }
+  if (from_normal.empty() || to_normal.empty()) {
+    // Above a mount's root is another file system, in which it has but one name.
+    co_return from_normal != to_normal ? EXDEV : flags == kNoReplace ? EEXIST : 0;
+  }
   if (!source.entry.has_value()) {
+    co_return ENOENT;
+  }
+  // From here to EnsureTrash: what the kernel sees by its own look-ups, in its order.
+  if (flags == kNoReplace && target.entry.has_value()) {
+    co_return EEXIST;
+  }
+  if (flags == kExchange && !target.entry.has_value()) {
     co_return ENOENT;
   }
   if (source.entry->inode == kTrashInode || source.parent == kTrashInode || IsTrash(target.parent) ||
@@ -98,8 +105,8 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
     co_return error;
   }
   error = co_await Run(context, TransactionKind::kOperation, &Writer::RenameBody, &arguments);
-  if (error == 0 && arguments.replaced.data_deleted) {
-    co_await DeleteFileData(context, arguments.replaced.inode, arguments.replaced.length);
+  if (error == 0) {
+    co_await AfterDrop(context, arguments.replaced);
   }
   co_return error;
 }
@@ -131,6 +138,7 @@ sim::Task<Status> Writer::MoveInode(Attempt* attempt, Inode inode, Attr attr, In
 sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* arguments) {
   RenameArguments& a = *arguments;
   a.replaced.data_deleted = false;
+  a.replaced.sustained = false;
   if (a.from_parent == a.to_parent && a.from_name == a.to_name) {
     co_return Status::Ok();
   }
@@ -168,7 +176,7 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
     attempt->error = ENOENT;
   } else if (a.source.inode == a.to_parent || a.source.inode == a.to_attr.parent) {
     attempt->error = EPERM;
-  } else if (((a.from_attr.flags | a.to_attr.flags | a.source_attr.flags) & (kFlagImmutable | kFlagAppend)) != 0) {
+  } else if (((a.from_attr.flags | a.source_attr.flags) & (kFlagImmutable | kFlagAppend)) != 0 || (a.to_attr.flags & kFlagImmutable) != 0) {
     attempt->error = EPERM;
   }
   if (attempt->error != 0) {
@@ -277,12 +285,12 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
   }
   if (across && !IsTrash(a.from_parent)) {
     a.from_attr.nlink += static_cast<uint32_t>(gains.from);
-    if (TouchParent(*attempt, gains.from != 0, &a.from_attr)) {
+    if (TouchParent(*attempt, gains.from_changed, &a.from_attr)) {
       attempt->PutAttr(a.from_parent, a.from_attr);
     }
   }
   a.to_attr.nlink += static_cast<uint32_t>(gains.to);
-  if (TouchParent(*attempt, gains.to != 0, &a.to_attr)) {
+  if (TouchParent(*attempt, gains.to_changed, &a.to_attr)) {
     attempt->PutAttr(a.to_parent, a.to_attr);
   }
   co_return Status::Ok();

@@ -104,7 +104,7 @@ sim::Task<int> Writer::ResolveExisting(Context* context, Bytes path, Dentry* ent
 
 sim::Task<int> Writer::EnsureTrash(Context* context, Inode parent, Inode* hour) {
   *hour = Inode();
-  if (options_.trash_days == 0 || IsTrash(parent)) {
+  if (setting_.trash_days == 0 || IsTrash(parent)) {
     co_return 0;
   }
   TrashArguments arguments;

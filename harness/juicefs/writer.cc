@@ -121,8 +121,32 @@ sim::Task<Status> Writer::RemoveSessionRecords(Attempt* attempt, SessionArgument
   co_return Status::Ok();
 }
 
+sim::Task<Result<Format>> Writer::ReadSetting(sim::Label label) {
+  const std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), std::move(label));
+  Attempt reader(transaction.get(), &prefix_, 0);
+  const Key key = SettingKey();
+  Result<std::optional<Bytes>> text = co_await reader.GetRaw(key);
+  if (!text.ok()) {
+    co_return text.error();
+  }
+  if (!text->has_value()) {
+    co_return Status::NotFound("database is not formatted, please run `juicefs format ...` first");
+  }
+  Result<Setting> setting = DecodeSetting(**text);
+  if (!setting.ok()) {
+    co_return setting.error();
+  }
+  co_return std::move(setting->format);
+}
+
 sim::Task<Status> Writer::Start() {
   CHECK_EQ(session_id_, uint64_t{0}) << "a writer starts once";
+  sim::Task<Result<Format>> read = ReadSetting(label_ / "setting");
+  Result<Format> setting = co_await std::move(read);
+  if (!setting.ok()) {
+    co_return setting.error();
+  }
+  setting_ = *std::move(setting);
   Context context = MakeContext(label_ / "session");
   IdArguments number{"nextSession", 1, 0};
   int error = co_await Run(&context, TransactionKind::kSession, &Writer::IncrementCounter, &number);
@@ -171,6 +195,9 @@ sim::Task<void> Writer::RunBackground() {
 sim::Task<Status> Writer::Stop() {
   stopped_ = true;
   Context context = MakeContext(label_ / "close");
+  while (!open_files_.empty()) {
+    co_await CloseHandle(&context, open_files_.begin()->first);
+  }
   int error = co_await Flush(&context);
   SessionArguments none;
   const int removed = co_await Run(&context, TransactionKind::kSession, &Writer::RemoveSessionRecords, &none);

@@ -23,7 +23,6 @@ class Mounted {
     store_.Preload(WithPrefix(FormatPairs(DefaultFormat(kVolume, trash_days), store_.wall_ns()), kVolume));
     WriterOptions options;
     options.volume_name = kVolume;
-    options.trash_days = trash_days;
     options.wall_ns = [this] { return store_.wall_ns(); };
     writer_ = std::make_unique<Writer>(&store_, options);
     Run(StartWriter(writer_.get()));
@@ -112,6 +111,7 @@ class Mounted {
     return found == pairs.end() ? Bytes("absent") : found->second;
   }
   TestStore& store() { return store_; }
+  Writer& writer() { return *writer_; }
 
  private:
   static sim::Task<void> StartWriter(Writer* writer) {
@@ -175,6 +175,30 @@ TEST(GenerateVolume, KeepsEveryInvariant) {
     EXPECT_GE(image.inodes.size(), options.files + options.directories);
   }
   EXPECT_GT(counted, 1000U);
+}
+
+TEST(Writer, KnowsTheVolumesSettingFromItsStart) {
+  for (const uint32_t days : {0U, 3U}) {
+    Mounted mounted(days);
+    EXPECT_EQ(mounted.writer().setting(), DefaultFormat(kVolume, days));
+  }
+  sim::Scheduler scheduler;
+  TestStore empty(&scheduler, {});
+  WriterOptions options;
+  options.volume_name = kVolume;
+  options.wall_ns = [&empty] { return empty.wall_ns(); };
+  Writer writer(&empty, options);
+  Status started;
+  sim::Scope scope(&scheduler);
+  scope.Spawn("test", [](Writer* of, Status* status) -> sim::Task<void> {
+    sim::Task<Status> start = of->Start();
+    *status = co_await std::move(start);
+  }(&writer, &started));
+  while (scope.running() > 0) {
+    ASSERT_TRUE(scheduler.RunOne());
+  }
+  EXPECT_EQ(started.code(), StatusCode::kNotFound) << started;
+  EXPECT_TRUE(empty.Snapshot(empty.Now()).empty()) << "nothing is written to a volume that is not there";
 }
 
 TEST(Writer, TruncateAppendsTheGoldenZeroRecords) {

@@ -1,0 +1,153 @@
+// PosixModel: what every operation of a mount must answer, and what the volume is afterwards; ignorant of keys.
+//
+// Beside the model of effects (model.h), which takes a writer's word for what it did, this one takes the operation alone and says the result:
+// errno for errno, names, attributes, bytes. It is the third witness between a real mount and a session of ours.
+// An operation has two steps, as on a real mount: its paths are looked up (Resolve), then it is carried out on what was found (DoAt). With one
+// operation at a time both see one state (Do). With several, look-ups may lie earlier than the commit.
+// Modelled: what the kernel refuses before JuiceFS is asked; the trash (a removed file keeps its links and moves), flags, set-user-id bits,
+// access by mode and ACL, limits of the volume and of directories, users and groups, handles that keep removed files, BSD and POSIX locks.
+// Rules of the harness, where a path names something that a case does not open: data operations on what is no regular file are EISDIR for a
+// directory, else EINVAL; symbolic links are never followed. NOT modelled: umask, capabilities but root's, statfs, the order of readdir,
+// the clean-up of the trash, `juicefs` commands (clone, compact, rmr, restore: KnowsOperation says no).
+// Source: observed on mounts of JuiceFS 1.4.2 through Linux (scenarios/posix/errno_table.txt), POSIX.1. Determinism: pure. Units: nanoseconds.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "harness/judge/posix_locks.h"
+#include "harness/judge/posix_tree.h"
+#include "proto/kvjury/case.pb.h"
+
+namespace kvjury::judge {
+
+struct PosixModelOptions {
+  TimeSpan formatted_ns;     // when the root was made
+  bool trash = true;         // removed files go there
+  /// A directory's times may stay as old as this when only its names change.
+  int64_t skip_dir_mtime_ns = 100'000'000;
+  uint64_t capacity_bytes = 0;  // limits of the volume; 0: none
+  uint64_t inodes_max = 0;
+};
+
+class PosixModel {
+ public:
+  explicit PosixModel(const PosixModelOptions& options);
+
+  /// False: no answer to it is modelled.
+  static bool KnowsOperation(const record::Operation& operation);
+
+  /// The places of the operation's paths, as they are now: `from` (or the only one), then `to`.
+  struct Places {
+    PosixPlace first;
+    PosixPlace second;
+  };
+  [[nodiscard]] Places Resolve(const record::Operation& operation) const;
+
+  /// Carries out an operation of session `session` on what was resolved (perhaps in an earlier state of this model) within `now`. Never fails
+  /// otherwise than by errno, and then it changed nothing. The operation must be known.
+  PosixResult DoAt(uint32_t session, const record::Operation& operation, const Places& places, TimeSpan now);
+  /// Both steps at once.
+  PosixResult Do(uint32_t session, const record::Operation& operation, TimeSpan now) { return DoAt(session, operation, Resolve(operation), now); }
+
+  [[nodiscard]] const PosixTree& tree() const { return tree_; }
+  /// The node that the last operation made; kNoNode: none.
+  [[nodiscard]] NodeId created() const { return created_; }
+  /// What the volume calls a node: names in the trash hang on it.
+  void SetInode(NodeId node, uint64_t inode) { tree_.SetInode(node, inode); }
+
+ private:
+  struct Call {
+    uint32_t session;
+    const record::Operation& operation;
+    const PosixPlace& first;
+    const PosixPlace& second;
+    TimeSpan now;
+  };
+  struct Limit {
+    uint64_t space_max = 0;
+    uint64_t inodes_max = 0;
+  };
+  struct Handle {
+    NodeId node = kNoNode;
+    uint32_t flags = 0;
+  };
+
+  // posix_model.cc
+  std::optional<PosixResult> DoName(const Call& call);
+  std::optional<PosixResult> DoData(const Call& call);
+  std::optional<PosixResult> DoAttribute(const Call& call);
+  std::optional<PosixResult> DoSession(const Call& call);
+  /// True: the caller may do all of `mask` (4 read, 2 write, 1 search) to the node.
+  [[nodiscard]] bool MayAccess(NodeId node, const record::Operation& caller, uint32_t mask) const;
+  /// EACCES or EPERM (sticky) when the caller may not take `node` out of `parent`.
+  [[nodiscard]] int CheckRemovable(NodeId parent, NodeId node, const record::Operation& caller) const;
+  /// ENOSPC or EDQUOT when so much more is over a limit.
+  [[nodiscard]] int CheckLimits(NodeId parent, int64_t space, int64_t inodes, uint32_t uid, uint32_t gid) const;
+
+  // posix_names.cc
+  PosixResult Create(const Call& call, uint8_t type, uint32_t mode);
+  PosixResult Link(const Call& call);
+  PosixResult Unlink(const Call& call);
+  PosixResult Rmdir(const Call& call);
+  PosixResult Rename(const Call& call);
+  [[nodiscard]] int RenameRefused(const Call& call, uint32_t flags) const;
+  /// A rename that nothing refuses. `target`: what is there.
+  void Move(const Call& call, NodeId source, NodeId target, bool exchange);
+  void InheritAcl(NodeId parent, PosixNode* node) const;
+  /// The names of `directory` changed: its times do, at once or within the time that they may be skipped.
+  void TouchDirectory(NodeId directory, bool at_once, TimeSpan now);
+  /// `node` lost its name in `parent` (the entry is gone already).
+  void Drop(NodeId parent, const Bytes& name, NodeId node, bool skip_trash, TimeSpan now);
+  void MoveTo(NodeId node, NodeId directory, TimeSpan now);
+
+  // posix_data.cc
+  [[nodiscard]] std::pair<int, NodeId> FileOf(const Call& call, uint32_t handle, const PosixPlace& place, uint32_t mask) const;
+  PosixResult Write(const Call& call);
+  PosixResult Truncate(const Call& call);
+  PosixResult Read(const Call& call);
+  PosixResult Open(const Call& call);
+  PosixResult Close(const Call& call);
+  PosixResult Fallocate(const Call& call);
+  PosixResult CopyFileRange(const Call& call);
+  PosixResult SetLength(NodeId node, uint64_t length, TimeSpan now);
+  void Changed(NodeId node, bool content, TimeSpan now);
+  [[nodiscard]] bool IsOpen(NodeId node) const;
+
+  // posix_attributes.cc
+  PosixResult SetAttr(const Call& call);
+  PosixResult SetXattr(const Call& call);
+  PosixResult RemoveXattr(const Call& call);
+  PosixResult SetAcl(const Call& call);
+  PosixResult GetAcl(const Call& call);
+  PosixResult ListXattr(const Call& call);
+  PosixResult SetQuota(const Call& call);
+
+  PosixModelOptions options_;
+  PosixTree tree_;
+  PosixLocks locks_;
+  std::map<std::pair<uint32_t, uint32_t>, Handle> handles_;  // by session and number
+  std::map<NodeId, Limit> directory_limits_;
+  std::map<uint32_t, Limit> user_limits_;
+  std::map<uint32_t, Limit> group_limits_;
+  NodeId created_ = kNoNode;
+};
+
+/// What a Write of this session writes.
+Bytes BytesOfWrite(uint32_t session, const record::Operation& operation);
+
+/// Paths of an operation: `from` and `to`, or the only one.
+struct OperationPaths {
+  std::optional<Bytes> first;
+  std::optional<Bytes> second;
+};
+OperationPaths PathsOf(const record::Operation& operation);
+
+/// As the xattr system.posix_acl_access or _default has it.
+Bytes EncodeKernelAcl(const PosixAcl& acl);
+PosixAcl AclOf(const record::SetAcl& change);
+
+}  // namespace kvjury::judge

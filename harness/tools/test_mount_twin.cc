@@ -1,0 +1,292 @@
+// Test support of posix_test.py: one sequence of operations carried out by three witnesses, whose answers are compared one by one.
+//
+//   kvjury_mount_twin draw PD BUCKET MOUNT SEED OPERATIONS   a drawn sequence: a session of ours on the cluster at PD (with its blocks in BUCKET), a
+//                                                 mounted folder of another cluster, the model of POSIX. At the end each entry is looked at by all.
+//   kvjury_mount_twin table FILE MOUNT            the rows of an errno table (harness/judge/errno_table.h) on a mounted folder: the file as it should be
+// stdout of draw: a JSON object a difference; then one of counts, with the inodes of both sides. Exit code 0 when it ran to its end, 6 otherwise.
+#include <google/protobuf/text_format.h>
+
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "fakes/base/check.h"
+#include "harness/client/client.h"
+#include "harness/juicefs/constants.h"
+#include "harness/juicefs/operation_mix.h"
+#include "harness/juicefs/writer.h"
+#include "harness/judge/errno_table.h"
+#include "harness/judge/posix_model.h"
+#include "harness/judge/posix_writer.h"
+#include "harness/remote/remote_world.h"
+#include "harness/tools/mount_operations.h"
+#include "proto/tikv/tikvpb.pb.h"
+
+namespace kvjury::tools {
+namespace {
+
+using judge::PosixResult;
+using Json = nlohmann::ordered_json;
+
+constexpr char kVolume[] = "vol1";
+constexpr uint32_t kSession = 1;
+
+int64_t WallNow() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string TextOf(const record::Operation& operation) {
+  google::protobuf::TextFormat::Printer printer;
+  printer.SetSingleLineMode(true);
+  std::string text;
+  printer.PrintToString(operation, &text);
+  return text;
+}
+
+/// A session of ours on a served cluster; everything of it lives on the world's thread.
+class OurSession {
+ public:
+  OurSession(remote::RemoteWorld* world, std::string pd, const std::string& bucket)
+      : world_(*world), pd_(std::move(pd)), bucket_(objects::DirectoryObjectStore::Open(bucket, objects::DirectoryObjectStore::Access::kReadWrite)) {}
+
+  Status Start() { return world_.Run(Begin()); }
+  juicefs::OperationResult Do(const record::Operation& operation) { return world_.Run(Carry(operation)); }
+  Status Stop() { return world_.Run(End()); }
+
+ private:
+  sim::Task<Status> Begin() {
+    CO_RETURN_IF_ERROR(bucket_.status());
+    client_ = std::make_unique<client::Client>(world_.channel(), world_.scheduler(), "client-w1", pd_, nullptr);
+    blocks_ = std::make_unique<juicefs::BlockStore>(objects::WorldObjectStore(world_.world(), bucket_->get(), 0), juicefs::BlockLayout{kVolume});
+    juicefs::WriterOptions options;
+    options.id = kSession;
+    options.volume_name = kVolume;
+    options.wall_ns = WallNow;
+    options.blocks = blocks_.get();
+    writer_ = std::make_unique<juicefs::Writer>(client_.get(), options);
+    sim::Task<Status> start = writer_->Start();
+    co_return co_await std::move(start);
+  }
+  sim::Task<juicefs::OperationResult> Carry(record::Operation operation) {
+    sim::Task<juicefs::OperationResult> run = writer_->Do(std::move(operation));
+    co_return co_await std::move(run);
+  }
+  sim::Task<Status> End() {
+    sim::Task<Status> stop = writer_->Stop();
+    const Status stopped = co_await std::move(stop);
+    writer_.reset();
+    sim::Task<void> close = client_->Close();
+    co_await std::move(close);
+    client_.reset();
+    co_return stopped;
+  }
+
+  remote::RemoteWorld& world_;
+  std::string pd_;
+  Result<std::unique_ptr<objects::ObjectStore>> bucket_;
+  std::unique_ptr<client::Client> client_;
+  std::unique_ptr<juicefs::BlockStore> blocks_;
+  std::unique_ptr<juicefs::Writer> writer_;
+};
+
+class Twin {
+ public:
+  Twin(OurSession* ours, std::string mount, uint64_t seed)
+      : ours_(*ours), mount_(std::move(mount)), seed_(seed), model_(judge::PosixModelOptions{{0, WallNow()}}) {}
+
+  void Do(record::Operation operation) {
+    ++operations_;
+    const int64_t begin_ns = WallNow();
+    const juicefs::OperationResult writer = ours_.Do(operation);
+    const PosixResult real = mount_.Do(kSession, operation);
+    const PosixResult model = model_.Do(kSession, operation, {begin_ns, WallNow()});
+    ++answers_[judge::ErrnoName(real.error)];
+    texts_.push_back(TextOf(operation) + "=> " + judge::DescribeResult(real));
+    Compare(operation, "model", model, "mount", real, true);
+    if (writer.error == ENOSYS) {
+      ++not_ours_[operation.kind_case()];
+    } else {
+      // Two sides act one after the other: each one's times are within the model's spans.
+      const PosixResult session = judge::ResultOfWriter(operation, writer);
+      Compare(operation, "session", session, "mount", real, false);
+      if (judge::ResultDifferences(session, real, false).empty()) {
+        Compare(operation, "session", session, "model", model, true);
+      }
+    }
+    if (model_.created() != judge::kNoNode && real.error == 0) {
+      const uint64_t inode = mount_.InodeAt(*judge::PathsOf(operation).first);
+      model_.SetInode(model_.created(), inode);
+      inodes_.push_back({inode, judge::InodeMadeBy(writer).value()});
+    }
+  }
+
+  /// Every entry that the model knows, looked at by all three; the trash is not, whose names differ.
+  void LookAtAll() {
+    std::vector<std::pair<judge::NodeId, Bytes>> waiting = {{judge::kRootNode, ""}};
+    while (!waiting.empty()) {
+      const auto [id, path] = waiting.back();
+      waiting.pop_back();
+      Look(id, path);
+      for (const auto& [name, child] : model_.tree().at(id).entries) {
+        waiting.emplace_back(child, path.empty() ? name : path + "/" + name);
+      }
+    }
+  }
+
+  [[nodiscard]] Json Counts() const {
+    Json counts;
+    counts["operations"] = operations_;
+    counts["entries"] = entries_;
+    counts["bytes"] = bytes_;
+    counts["differences"] = differences_;
+    counts["answers"] = answers_;
+    counts["not_ours"] = Json::object();
+    for (const auto& [kind, count] : not_ours_) {
+      counts["not_ours"][record::Operation::descriptor()->FindFieldByNumber(kind)->name()] = count;
+    }
+    counts["inodes"] = inodes_;
+    return counts;
+  }
+
+ private:
+  void Look(judge::NodeId id, const Bytes& path) {
+    ++entries_;
+    const judge::PosixNode node = model_.tree().at(id);
+    record::Operation operation;
+    operation.set_id(1'000'000 + static_cast<uint32_t>(entries_));
+    operation.mutable_lookup()->set_path(path);
+    Do(operation);
+    operation.mutable_list_xattr()->set_path(path);
+    Do(operation);
+    for (const auto& [name, value] : node.xattrs) {
+      operation.mutable_get_xattr()->set_path(path);
+      operation.mutable_get_xattr()->set_name(name);
+      Do(operation);
+    }
+    if (node.IsDirectory()) {
+      operation.mutable_readdir()->set_path(path);
+      Do(operation);
+    } else if (node.type == juicefs::kTypeSymlink) {
+      operation.mutable_readlink()->set_path(path);
+      Do(operation);
+    }
+    for (const auto& [offset, length] : node.content.WrittenRanges()) {
+      bytes_ += length;
+      record::Read* read = operation.mutable_read();
+      read->set_path(path);
+      read->set_offset(offset - std::min<uint64_t>(offset, 64));
+      read->set_length(static_cast<uint32_t>(offset - read->offset() + length + 64));
+      Do(operation);
+    }
+  }
+
+  void Compare(const record::Operation& operation, const char* left_name, const PosixResult& left, const char* right_name,
+               const PosixResult& right, bool times) {
+    for (const std::string& what : judge::ResultDifferences(left, right, times)) {
+      ++differences_;
+      Json line;
+      line["seed"] = seed_;
+      line["operation"] = TextOf(operation);
+      line["kind"] = judge::KindName(operation);
+      line["witness"] = left_name;
+      line["against"] = right_name;
+      line["what"] = what;
+      line["before"] = Json::array();
+      for (const std::string& text : Before(operation)) {
+        line["before"].push_back(text);
+      }
+      std::cout << line.dump(-1, ' ', true, Json::error_handler_t::replace) << "\n";
+    }
+  }
+
+  /// What was done to the last name of the operation's path, as far as names tell.
+  [[nodiscard]] std::vector<std::string> Before(const record::Operation& operation) const {
+    const Bytes path = judge::PathsOf(operation).first.value_or("");
+    const Bytes name = path.substr(path.rfind('/') + 1);
+    std::vector<std::string> found;
+    for (const std::string& text : texts_) {
+      if (!name.empty() && text.find(name) != std::string::npos) {
+        found.push_back(text);
+      }
+    }
+    return {found.end() - static_cast<ptrdiff_t>(std::min<size_t>(found.size(), 12)), found.end()};
+  }
+
+  OurSession& ours_;
+  MountOperations mount_;
+  uint64_t seed_;
+  judge::PosixModel model_;
+  uint64_t operations_ = 0, entries_ = 0, bytes_ = 0, differences_ = 0;
+  std::map<std::string, uint64_t> answers_;  // of the mount
+  std::map<int, uint64_t> not_ours_;
+  std::vector<std::string> texts_;  // every operation so far, with the mount's answer
+  std::vector<std::pair<uint64_t, uint64_t>> inodes_;
+};
+
+int Draw(const std::string& pd, const std::string& bucket, const std::string& mount, uint64_t seed, uint32_t operations) {
+  // The channel finds the methods of stores in the descriptors of this file, which a linker takes only when somebody names it.
+  CHECK(tikvpb::BatchCommandsRequest::descriptor() != nullptr);
+  Result<std::unique_ptr<remote::RemoteWorld>> world = remote::RemoteWorld::Start(ports::TlsFiles());
+  if (!world.ok()) {
+    std::cerr << world.error().ToString() << "\n";
+    return 6;
+  }
+  OurSession ours(world->get(), pd, bucket);
+  const Status started = ours.Start();
+  if (!started.ok()) {
+    std::cerr << started.ToString() << "\n";
+    return 6;
+  }
+  RandomStream random(seed, "twin");
+  juicefs::MixOptions mix;
+  mix.operations = operations;
+  mix.mount_only = true;
+  mix.odd_path_ppm = 60'000;
+  juicefs::PathPicture picture;
+  Twin twin(&ours, mount, seed);
+  for (const record::Operation& operation : juicefs::DrawOperations(&random, mix, &picture)) {
+    if (MountOperations::KnowsOperation(operation) && judge::PosixModel::KnowsOperation(operation)) {
+      twin.Do(operation);
+    }
+  }
+  twin.LookAtAll();
+  const Status stopped = ours.Stop();
+  Json counts = twin.Counts();
+  counts["stopped"] = stopped.ToString();
+  std::cout << counts.dump() << "\n";
+  return stopped.ok() ? 0 : 6;
+}
+
+int Table(const std::string& file, const std::string& mount) {
+  std::ifstream input(file);
+  std::string text((std::istreambuf_iterator<char>(input)), std::istreambuf_iterator<char>());
+  Result<std::vector<judge::ErrnoRow>> rows = judge::ParseErrnoTable(text);
+  if (!rows.ok()) {
+    std::cerr << rows.error().ToString() << "\n";
+    return 6;
+  }
+  MountOperations operations(mount);
+  for (judge::ErrnoRow& row : *rows) {
+    for (const record::Operation& operation : row.operations) {
+      row.answer = judge::DescribeResult(operations.Do(kSession, operation));
+    }
+  }
+  std::cout << judge::PrintErrnoTable(text, *rows);
+  return 0;
+}
+
+}  // namespace
+}  // namespace kvjury::tools
+
+int main(int count, char** words) {
+  const std::vector<std::string> arguments(words + 1, words + count);
+  if (arguments.size() == 6 && arguments[0] == "draw") {
+    return kvjury::tools::Draw(arguments[1], arguments[2], arguments[3], std::stoull(arguments[4]), static_cast<uint32_t>(std::stoul(arguments[5])));
+  }
+  if (arguments.size() == 3 && arguments[0] == "table") {
+    return kvjury::tools::Table(arguments[1], arguments[2]);
+  }
+  std::cerr << "usage: draw PD BUCKET MOUNT SEED OPERATIONS, or table FILE MOUNT\n";
+  return 2;
+}
