@@ -51,6 +51,10 @@ class Attempt {
   sim::Task<Result<std::optional<Bytes>>> GetRaw(const Key& key);
   /// Keys of `first`'s family: those that continue its encoding. At most `limit` (0: all).
   sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> ScanFamily(const Key& first, uint32_t limit);
+  /// All keys whose bytes after the volume's prefix begin with `letters`: "K", "SE".
+  sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> ScanLetters(std::string_view letters);
+  /// Keys of [start, end), both without the volume's prefix. At most `limit` (0: all).
+  sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> ScanRange(Bytes start, Bytes end, uint32_t limit);
 
   // Writes of visible records, with their effects.
   void PutAttr(Inode inode, const Attr& attr);

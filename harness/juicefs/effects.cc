@@ -51,6 +51,10 @@ const char* TransactionKindName(TransactionKind kind) {
       return "usage flush";
     case TransactionKind::kDataDeletion:
       return "data deletion";
+    case TransactionKind::kElection:
+      return "election";
+    case TransactionKind::kCleanup:
+      return "clean-up";
   }
   return "unknown";
 }

@@ -77,6 +77,8 @@ enum class TransactionKind : uint8_t {
   kSession,         // session records
   kUsageFlush,      // usedSpace, totalInodes, directory statistics
   kDataDeletion,    // chunks and slice references of a removed file
+  kElection,        // who does a background job: a counter is set to now
+  kCleanup,         // of a background job: what the trash, a compaction or a half-made clone left
 };
 const char* TransactionKindName(TransactionKind kind);
 

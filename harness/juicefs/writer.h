@@ -3,13 +3,16 @@
 //
 // Modelled: write conflicts are tried again up to 50 times with (i+1)^2 ms of back-off, an undetermined commit never is (the
 // operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
-// times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink.
+// times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink. Of the session: setting,
+// records, heartbeats with what they read (the client ends itself when the volume is gone or another one), clean-up of the dead ones of others;
+// mounts that are read-only; clients that die.
 // NOT modelled: open files (an unlinked file is never sustained), permission checks and umask (the user is root), atime
 // updates, quotas, locks, the change log, compaction, the hourly jobs, blocks in the object storage, the client's attribute
 // cache. Directory statistics of files with several links are not adjusted on write and truncate. Parents with a default
 // ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links
 // inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour
-// directories are protected in the trash; their entries may be removed.
+// directories are protected in the trash; their entries may be removed. A session that is cleaned by others while it lives loses its locks and
+// comes back with its next heartbeat, as a real one.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
@@ -19,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "fakes/sim/timers.h"
 #include "harness/client/kv.h"
 #include "harness/juicefs/attempt.h"
 #include "harness/juicefs/block_store.h"
@@ -63,18 +67,24 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
   ~Writer();
 
-  /// Reads the volume's setting and makes the session: three transactions. Errors: kNotFound (the volume is not formatted), those of the store;
-  /// the session may be half made. Suspends.
+  /// Reads the volume's setting and makes the session: three transactions, or two when the volume has a change log; none on a read-only mount.
+  /// Errors: kNotFound (the volume is not formatted), those of the store; the session may be half made. Suspends.
   sim::Task<Status> Start();
 
   /// Carries out one operation; at most one at a time. Never fails otherwise than by errno. Suspends.
   sim::Task<OperationResult> Do(record::Operation operation);
 
-  /// Flushes usage about every second and sends heartbeats until Stop was called; spawn it in the caller's scope.
+  /// Everything that a session does by itself: flushes of usage, heartbeats, elected jobs. Sleeps until something is due. Ends when
+  /// the session does; spawn it in the caller's scope.
   sim::Task<void> RunBackground();
 
-  /// Flushes and removes the session records. Call after the last operation; RunBackground ends within one period. Suspends.
+  /// Flushes and removes the session records; RunBackground ends at once. Call after the last operation. Nothing happens
+  /// after Die. Errors: kUnavailable when something was left behind. Suspends.
   sim::Task<Status> Stop();
+
+  /// The process is gone: nothing more is begun, nothing is flushed, the session's records stay. Operations answer ENOTCONN.
+  void Die();
+  [[nodiscard]] bool dead() const { return dead_; }
 
   /// Every transaction sent and not refused, background included, in order of their answers.
   [[nodiscard]] const std::vector<DeclaredTransaction>& history() const { return history_; }
@@ -117,9 +127,10 @@ class Writer {
   struct TrashArguments;
   struct FlushArguments;
   struct SessionArguments;
+  struct StaleArguments;
   struct ChunkDeletionArguments;
 
-  // writer.cc: transactions, ids, sessions.
+  // writer.cc: transactions and ids.
   /// Runs `body` as one transaction with retries. Returns an errno; EIO for every failure of the store.
   template <class Arguments>
   sim::Task<int> Run(Context* context, TransactionKind kind, Body<Arguments> body, Arguments* arguments);
@@ -132,14 +143,47 @@ class Writer {
   sim::Task<Status> IncrementCounter(Attempt* attempt, IdArguments* arguments);
   /// The setting by a point read, decoded. Errors: kNotFound if there is none, kDataLoss, those of the store.
   sim::Task<Result<Format>> ReadSetting(sim::Label label);
-  sim::Task<Status> PutSessionRecord(Attempt* attempt, SessionArguments* arguments);
-  sim::Task<Status> RemoveSessionRecords(Attempt* attempt, SessionArguments* arguments);
+  // session.cc
+  [[nodiscard]] Bytes ExpiryRecord() const;
+  [[nodiscard]] Bytes InformationRecord() const;
+  sim::Task<Status> PutSessionRecords(Attempt* attempt, SessionArguments* arguments);
+  sim::Task<Status> RefreshSession(Attempt* attempt, SessionArguments* arguments);
+  /// The latest committed value, outside of any transaction.
+  sim::Task<Result<std::optional<Bytes>>> PointRead(sim::Label label, Key key);
+  /// Absent: 0.
+  sim::Task<Result<int64_t>> PointReadCounter(sim::Label label, const char* name);
+  /// One heartbeat: the session's lease, setting, counters; then perhaps the sessions of others.
+  sim::Task<void> Beat(Context* context);
+  /// False: the volume is no longer ours, and the client ends itself.
+  sim::Task<bool> ReloadSetting(Context* context);
+  sim::Task<void> CleanStaleSessions(Context context);
+  /// Locks, removed files that were open, and the records of a session. Returns an errno: then the records stay.
+  sim::Task<int> CleanSession(Context* context, uint64_t session);
+  sim::Task<Status> FindSessions(Attempt* attempt, StaleArguments* arguments);
+  sim::Task<Status> FindLeftovers(Attempt* attempt, StaleArguments* arguments);
+  sim::Task<Status> DropLocks(Attempt* attempt, StaleArguments* arguments);
+  sim::Task<Status> DropSustained(Attempt* attempt, StaleArguments* arguments);
+  sim::Task<Status> RemoveSessionRecords(Attempt* attempt, StaleArguments* arguments);
+
+  // background.cc
+  sim::Task<void> FlushLoop();
+  sim::Task<void> HeartbeatLoop();
+  /// False: the session ended first.
+  sim::Task<bool> SleepUntil(Micros due_us, std::string name);
+  /// `period_us` give or take a twentieth, by the name.
+  [[nodiscard]] Micros Jittered(Micros period_us, const sim::Label& label) const;
+  void EndBackground();
+  [[nodiscard]] bool HasPendingUsage() const { return pending_space_ != 0 || pending_inodes_ != 0 || !pending_directories_.empty(); }
+  /// True for the one client that sets the counter to now: it was at least nine tenths of a period old.
+  sim::Task<bool> Elected(Context* context, const char* counter, Micros period_us);
+  sim::Task<Status> SetIfOld(Attempt* attempt, IdArguments* arguments);
 
   // dispatch.cc: each group of operations answers nullopt for those of others.
   sim::Task<int> Dispatch(Context* context, const record::Operation* operation);
   std::optional<sim::Task<int>> DispatchNames(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchData(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchAttributes(Context* context, const record::Operation& operation);
+  std::optional<sim::Task<int>> DispatchSession(Context* context, const record::Operation& operation);
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
@@ -152,7 +196,6 @@ class Writer {
   // usage.cc
   void AddUsage(const UsageDelta& delta);
   sim::Task<int> Flush(Context* context);
-  sim::Task<Status> FlushCounter(Attempt* attempt, FlushArguments* arguments);
   sim::Task<Status> FlushDirectories(Attempt* attempt, FlushArguments* arguments);
   sim::Task<Status> RecountDirectory(Attempt* attempt, FlushArguments* arguments);
 
@@ -216,14 +259,24 @@ class Writer {
   Format setting_;
   uint64_t session_id_ = 0;
   bool stopped_ = false;
+  bool started_ = false;
+  bool dead_ = false;
+  sim::Timers timers_;
+  std::vector<sim::Notifier*> sleepers_;  // of loops that wait for a time
+  sim::Notifier changed_;  // the session started or ended, usage grew, a flush ended
+  bool flushing_ = false;
+  sim::Scope* background_ = nullptr;  // while RunBackground runs
   bool busy_ = false;
-  uint64_t background_steps_ = 0;
+  uint64_t flushes_ = 0;
   uint64_t conflicts_ = 0;
   uint64_t next_inode_ = 0, end_inode_ = 0;
   uint64_t next_slice_ = 0, end_slice_ = 0;
   Bytes trash_hour_name_;
   Inode trash_hour_;
 
+  // What the heartbeat and the flushes read last; -1: nothing yet.
+  int64_t used_space_ = -1;
+  int64_t used_inodes_ = -1;
   int64_t pending_space_ = 0;
   int64_t pending_inodes_ = 0;
   std::map<Inode, DirStat> pending_directories_;

@@ -89,7 +89,8 @@ struct Writer::ReadArguments {
 struct Writer::IdArguments {
   const char* counter = nullptr;
   int64_t step = 0;
-  int64_t value = 0;  // out: after the increment
+  int64_t value = 0;  // out: after the increment; SetIfOld: in, the new value
+  bool changed = false;  // out of SetIfOld
 };
 
 struct Writer::TrashArguments {
@@ -98,17 +99,25 @@ struct Writer::TrashArguments {
 };
 
 struct Writer::FlushArguments {
-  const char* counter = nullptr;
-  int64_t delta = 0;
   std::vector<std::pair<Inode, DirStat>> directories;
   std::vector<Inode> recount;  // out: absent or negative
   Inode directory;             // RecountDirectory
 };
 
 struct Writer::SessionArguments {
-  Key key;
-  Bytes value;
-  bool read_first = false;
+  std::vector<std::pair<Key, Bytes>> records;
+};
+
+struct Writer::StaleArguments {
+  uint64_t session = 0;
+  KeyKind kind = KeyKind::kFlocks;    // of FindLeftovers: locks of one kind, or sustained inodes
+  std::vector<uint64_t> sessions;     // out of FindSessions
+  std::vector<std::pair<Key, uint64_t>> found;  // out of FindLeftovers, with the owner of a lock
+  Key lock;                           // DropLocks: one owner's in one file
+  uint64_t owner = 0;
+  Inode inode;                        // DropSustained
+  bool data_deleted = false;          // out of DropSustained
+  uint64_t length = 0;
 };
 
 struct Writer::ChunkDeletionArguments {

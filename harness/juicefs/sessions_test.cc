@@ -1,0 +1,280 @@
+// Several sessions on one volume: heartbeats, dead sessions and who cleans them, elected jobs, the end.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "fakes/sim/scheduler.h"
+#include "harness/juicefs/format_volume.h"
+#include "harness/juicefs/test_store.h"
+#include "harness/juicefs/writer.h"
+
+namespace kvjury::juicefs {
+namespace {
+
+constexpr char kVolume[] = "vol";
+constexpr Micros kSecondUs = 1'000'000;
+constexpr Micros kHourUs = 3600 * kSecondUs;
+
+/// A formatted volume and any number of sessions, whose background runs while operations and sleeps take their time.
+class Sessions {
+ public:
+  explicit Sessions(Format format) : store_(&scheduler_, {}), scope_(&scheduler_) {
+    store_.Preload(WithPrefix(FormatPairs(format, store_.wall_ns()), kVolume));
+  }
+  ~Sessions() {
+    for (const auto& writer : writers_) {
+      writer->Die();  // so that the background of those that a test left running ends
+    }
+    while (scope_.running() > 0) {
+      CHECK(scheduler_.RunOne());
+    }
+  }
+
+  Writer* Mount(MountOptions mount = {}) {
+    WriterOptions options;
+    options.id = static_cast<uint32_t>(writers_.size() + 1);
+    options.volume_name = kVolume;
+    options.mount = mount;
+    options.wall_ns = [this] { return store_.wall_ns(); };
+    writers_.push_back(std::make_unique<Writer>(&store_, options));
+    Writer* writer = writers_.back().get();
+    Status started;
+    RunToEnd(StartOne(writer, &started));
+    EXPECT_TRUE(started.ok()) << started;
+    scope_.Spawn("background", writer->RunBackground());
+    return writer;
+  }
+  void Stop(Writer* writer) {
+    Status stopped;
+    RunToEnd(StopOne(writer, &stopped));
+    EXPECT_TRUE(stopped.ok()) << stopped;
+  }
+  OperationResult Do(Writer* writer, record::Operation operation) {
+    operation.set_id(++last_id_);
+    OperationResult result;
+    RunToEnd(DoOne(writer, std::move(operation), &result));
+    return result;
+  }
+  int Create(Writer* writer, const Bytes& path) {
+    record::Operation operation;
+    operation.mutable_create()->set_path(path);
+    operation.mutable_create()->set_mode(0644);
+    return Do(writer, operation).error;
+  }
+  void Pass(Micros duration_us) { RunToEnd(SleepOne(&scheduler_, duration_us)); }
+  /// Puts raw records in, as somebody else's commit.
+  void Put(const KeyValues& pairs) { store_.Preload(WithPrefix(pairs, kVolume)); }
+  void Remove(const Key& key) { RunToEnd(RemoveOne(&store_, VolumePrefix(kVolume) + EncodeKey(key))); }
+
+  KeyValues Pairs() { return SelectVolume(store_.Snapshot(store_.Now()), kVolume); }
+  std::optional<Bytes> Value(const Key& key) {
+    const KeyValues pairs = Pairs();
+    const auto found = pairs.find(EncodeKey(key));
+    return found == pairs.end() ? std::nullopt : std::optional<Bytes>(found->second);
+  }
+  int64_t now_s() { return store_.wall_ns() / 1'000'000'000; }
+  uint64_t events_run() const { return scheduler_.events_run(); }
+
+ private:
+  static sim::Task<void> StartOne(Writer* writer, Status* status) {
+    sim::Task<Status> start = writer->Start();
+    *status = co_await std::move(start);
+  }
+  static sim::Task<void> StopOne(Writer* writer, Status* status) {
+    sim::Task<Status> stop = writer->Stop();
+    *status = co_await std::move(stop);
+  }
+  static sim::Task<void> DoOne(Writer* writer, record::Operation operation, OperationResult* result) {
+    sim::Task<OperationResult> run = writer->Do(operation);
+    *result = co_await std::move(run);
+  }
+  static sim::Task<void> SleepOne(sim::Scheduler* scheduler, Micros duration_us) { co_await scheduler->Sleep(duration_us); }
+  static sim::Task<void> RemoveOne(TestStore* store, Bytes key) {
+    sim::Task<Result<std::unique_ptr<client::Transaction>>> begin = store->Begin(sim::Label("other"));
+    const std::unique_ptr<client::Transaction> transaction = (co_await std::move(begin)).value();
+    transaction->Delete(key);
+    sim::Task<Result<client::CommitInfo>> commit = transaction->Commit();
+    EXPECT_TRUE((co_await std::move(commit)).ok());
+  }
+  void RunToEnd(sim::Task<void> task) {
+    sim::Scope scope(&scheduler_);
+    scope.Spawn("test", std::move(task));
+    while (scope.running() > 0) {
+      ASSERT_TRUE(scheduler_.RunOne());
+    }
+    scope.RethrowFirst();
+  }
+
+  sim::Scheduler scheduler_;
+  TestStore store_;
+  sim::Scope scope_;
+  std::vector<std::unique_ptr<Writer>> writers_;
+  uint32_t last_id_ = 0;
+};
+
+Format Formatted(uint32_t trash_days = 1) { return DefaultFormat(kVolume, trash_days); }
+
+uint64_t Commits(const Writer& writer, TransactionKind kind) {
+  uint64_t count = 0;
+  for (const DeclaredTransaction& transaction : writer.history()) {
+    count += transaction.kind == kind ? 1 : 0;
+  }
+  return count;
+}
+
+int64_t ExpiryOf(Sessions* sessions, uint64_t session) {
+  return *DecodeInt64Be(sessions->Value(SessionKey(KeyKind::kSessionExpiry, session)).value());
+}
+
+TEST(SessionsOfAVolume, AHeartbeatMovesTheLeaseForward) {
+  Sessions sessions(Formatted());
+  sessions.Mount();
+  const int64_t first_s = ExpiryOf(&sessions, 1);
+  EXPECT_EQ(first_s, sessions.now_s() + 60);
+  sessions.Pass(30 * kSecondUs);
+  const int64_t second_s = ExpiryOf(&sessions, 1);
+  EXPECT_GE(second_s, first_s + 20);
+  EXPECT_LE(second_s, sessions.now_s() + 60);
+}
+
+TEST(SessionsOfAVolume, AMountWithoutHeartbeatsHasALeaseOfAYear) {
+  Sessions sessions(Formatted());
+  MountOptions mount;
+  mount.heartbeat_period_us = 0;
+  sessions.Mount(mount);
+  EXPECT_EQ(ExpiryOf(&sessions, 1), sessions.now_s() + 365 * 86'400);
+}
+
+TEST(SessionsOfAVolume, AVolumeWithAChangeLogGetsBothRecordsInOneTransaction) {
+  for (const bool change_log : {false, true}) {
+    Format format = Formatted();
+    format.change_log = change_log;
+    Sessions sessions(format);
+    const Writer* writer = sessions.Mount();
+    EXPECT_EQ(Commits(*writer, TransactionKind::kSession), change_log ? 2U : 3U);
+    EXPECT_TRUE(sessions.Value(SessionKey(KeyKind::kSessionInfo, 1)).has_value());
+  }
+}
+
+TEST(SessionsOfAVolume, ASessionThatWasTakenForDeadComesBackWholeWithItsNextHeartbeat) {
+  Sessions sessions(Formatted());
+  sessions.Mount();
+  sessions.Remove(SessionKey(KeyKind::kSessionExpiry, 1));
+  sessions.Remove(SessionKey(KeyKind::kSessionInfo, 1));
+  sessions.Pass(15 * kSecondUs);
+  EXPECT_TRUE(sessions.Value(SessionKey(KeyKind::kSessionExpiry, 1)).has_value());
+  EXPECT_TRUE(sessions.Value(SessionKey(KeyKind::kSessionInfo, 1)).has_value());
+}
+
+TEST(SessionsOfAVolume, AClientEndsItselfWhenTheVolumeIsGoneOrAnotherOne) {
+  for (const int what : {0, 1, 2}) {
+    Sessions sessions(Formatted());
+    Writer* writer = sessions.Mount();
+    Format other = Formatted();
+    if (what == 0) {
+      sessions.Remove(SettingKey());
+    } else if (what == 1) {
+      other.uuid = "00000000-0000-4000-a000-000000000000";
+      sessions.Put({{EncodeKey(SettingKey()), EncodeFormat(other)}});
+    } else {
+      other.meta_version = 2;
+      sessions.Put({{EncodeKey(SettingKey()), EncodeFormat(other)}});
+    }
+    EXPECT_FALSE(writer->dead());
+    sessions.Pass(15 * kSecondUs);
+    EXPECT_TRUE(writer->dead()) << what;
+    EXPECT_EQ(sessions.Create(writer, "f"), ENOTCONN);
+  }
+  Sessions sessions(Formatted());
+  Writer* writer = sessions.Mount();
+  Format changed = Formatted(7);
+  sessions.Put({{EncodeKey(SettingKey()), EncodeFormat(changed)}});
+  sessions.Pass(15 * kSecondUs);
+  EXPECT_FALSE(writer->dead());
+  EXPECT_EQ(writer->setting().trash_days, 7) << "any other change is taken over";
+}
+
+TEST(SessionsOfAVolume, ADeadSessionLosesItsLocksItsRemovedFilesAndItsRecords) {
+  Sessions sessions(Formatted());
+  Writer* dying = sessions.Mount();
+  ASSERT_EQ(sessions.Create(dying, "f"), 0);
+  Attr removed;
+  removed.type = kTypeFile;
+  removed.length = 5000;
+  removed.nlink = 0;
+  removed.parent = kRootInode;
+  const Inode open_file(77);
+  sessions.Put({{EncodeKey(FlocksKey(Inode(2))), EncodeFlocks({{1, 10, 'R'}, {9, 10, 'R'}})},
+                {EncodeKey(FlocksKey(Inode(3))), EncodeFlocks({{1, 10, 'W'}})},
+                {EncodeKey(PlocksKey(Inode(2))), EncodePlocks({{1, 5, {{1, 4242, 0, 99}}}})},
+                {EncodeKey(AttrKey(open_file)), EncodeAttr(removed)},
+                {EncodeKey(SustainedKey(1, open_file)), Bytes(1, '\1')},
+                {EncodeKey(SustainedKey(1, Inode(78))), Bytes(1, '\1')},
+                {EncodeKey(ChunkKey(open_file, 0)), EncodeChunk({{0, 5, 5000, 0, 5000}})}});
+  dying->Die();
+  Writer* living = sessions.Mount();
+  sessions.Pass(90 * kSecondUs);
+  EXPECT_FALSE(sessions.Value(SessionKey(KeyKind::kSessionExpiry, 1)).has_value());
+  EXPECT_FALSE(sessions.Value(SessionKey(KeyKind::kSessionInfo, 1)).has_value());
+  EXPECT_TRUE(sessions.Value(SessionKey(KeyKind::kSessionExpiry, living->session_id())).has_value());
+  EXPECT_EQ(ToHex(sessions.Value(FlocksKey(Inode(2))).value()), "0000000000000009000000000000000a52");
+  EXPECT_FALSE(sessions.Value(FlocksKey(Inode(3))).has_value());
+  EXPECT_FALSE(sessions.Value(PlocksKey(Inode(2))).has_value());
+  EXPECT_FALSE(sessions.Value(AttrKey(open_file)).has_value());
+  EXPECT_FALSE(sessions.Value(SustainedKey(1, open_file)).has_value());
+  EXPECT_FALSE(sessions.Value(ChunkKey(open_file, 0)).has_value());
+  EXPECT_FALSE(sessions.Value(DeletedFileKey(open_file, 5000)).has_value());
+  EXPECT_TRUE(sessions.Value(SustainedKey(1, Inode(78))).has_value()) << "whose inode is gone already stays for ever";
+}
+
+TEST(SessionsOfAVolume, ClientsThatRunNoJobsCleanNobody) {
+  MountOptions quiet;
+  quiet.no_background_jobs = true;
+  MountOptions read_only;
+  read_only.read_only = true;
+  for (const MountOptions& mount : {quiet, read_only}) {
+    Sessions sessions(Formatted());
+    sessions.Mount()->Die();
+    sessions.Mount(mount);
+    sessions.Pass(120 * kSecondUs);
+    EXPECT_TRUE(sessions.Value(SessionKey(KeyKind::kSessionExpiry, 1)).has_value());
+    EXPECT_FALSE(sessions.Value(CounterKey("lastCleanupSessions")).has_value());
+  }
+}
+
+TEST(SessionsOfAVolume, OneOfTwoClientsIsElectedInEachPeriod) {
+  Sessions sessions(Formatted());
+  const Writer* first = sessions.Mount();
+  const Writer* second = sessions.Mount();
+  sessions.Pass(10 * 60 * kSecondUs);
+  const uint64_t won = Commits(*first, TransactionKind::kElection) + Commits(*second, TransactionKind::kElection);
+  EXPECT_GE(won, 40U) << "there is a winner in nearly each of the 50 periods";
+  EXPECT_LE(won, 61U) << "and never a second one within nine tenths of it";
+  const Bytes at = sessions.Value(CounterKey("lastCleanupSessions")).value();
+  EXPECT_LE(sessions.now_s() - *DecodeInt64Be(at), 26) << "seconds, big endian";
+}
+
+TEST(SessionsOfAVolume, NothingHappensBetweenWhatIsDue) {
+  Sessions sessions(Formatted());
+  MountOptions mount;
+  mount.heartbeat_period_us = kHourUs;
+  sessions.Mount(mount);
+  const uint64_t before = sessions.events_run();
+  sessions.Pass(24 * kHourUs);
+  EXPECT_LT(sessions.events_run() - before, 24U * 200U);
+}
+
+TEST(SessionsOfAVolume, StopEndsTheBackgroundAtOnceAndLeavesNoRecord) {
+  Sessions sessions(Formatted());
+  Writer* writer = sessions.Mount();
+  ASSERT_EQ(sessions.Create(writer, "f"), 0);
+  const int64_t before_s = sessions.now_s();
+  sessions.Stop(writer);
+  EXPECT_LE(sessions.now_s() - before_s, 1);
+  EXPECT_FALSE(sessions.Value(SessionKey(KeyKind::kSessionExpiry, 1)).has_value());
+  EXPECT_FALSE(sessions.Value(SessionKey(KeyKind::kSessionInfo, 1)).has_value());
+  EXPECT_EQ(*DecodeInt64Le(sessions.Value(CounterKey("totalInodes")).value()), 1);
+}
+
+}  // namespace
+}  // namespace kvjury::juicefs
