@@ -53,6 +53,7 @@ void Cast::AddPlayer(record::Writer script, bool orphan) {
   options.volume_name = stage_->volume().name;
   options.mount = juicefs::MountOptionsOf(script.mount()).value();  // CheckCase refuses wrong ones
   options.wall_ns = [stage = stage_]() { return stage->wall_ns(); };
+  options.history = player->client.get();
   player->writer = std::make_unique<juicefs::Writer>(player->client.get(), std::move(options));
   player->script = std::move(script);
   players_.push_back(std::move(player));

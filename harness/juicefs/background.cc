@@ -53,6 +53,9 @@ sim::Task<void> Writer::RunBackground() {
   if (!options_.mount.read_only) {
     scope.Spawn(name + "/flushes", FlushLoop());
   }
+  if (!options_.mount.read_only && !options_.mount.no_background_jobs) {
+    SpawnJobs(&scope);
+  }
   sim::Task<void> join = scope.Join();
   co_await std::move(join);
   background_ = nullptr;

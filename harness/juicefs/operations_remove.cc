@@ -272,7 +272,9 @@ sim::Task<Status> Writer::DropDirectory(Attempt* attempt, Inode parent, const By
   if (has_quota->has_value()) {
     attempt->DeleteRaw(quota);
   }
-  attempt->usage.directories.push_back({parent, StatOf(attr, -1)});
+  if (parent != kTrashInode) {  // an hour directory that expired: nobody keeps the trash's own statistics
+    attempt->usage.directories.push_back({parent, StatOf(attr, -1)});
+  }
   if (hour.valid()) {
     SetChanged(&attr, options_.wall_ns());
     attr.parent = hour;
@@ -309,14 +311,12 @@ sim::Task<int> Writer::DeleteFileData(Context* context, Inode inode, uint64_t le
   for (const uint32_t chunk : chunks) {
     arguments.chunk = chunk;
     error = co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteChunk, &arguments);
-    if (error == 0 && !arguments.dropped.empty()) {
-      error = co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteMarker, &arguments);
-    }
     if (error != 0) {
       co_return error;
     }
+    const std::vector<SliceName> dropped = arguments.dropped;
+    co_await DropSlices(context, &dropped);
   }
-  arguments.dropped.clear();
   co_return co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteMarker, &arguments);
 }
 
@@ -374,12 +374,7 @@ sim::Task<Status> Writer::DeleteChunk(Attempt* attempt, ChunkDeletionArguments* 
 }
 
 sim::Task<Status> Writer::DeleteMarker(Attempt* attempt, ChunkDeletionArguments* arguments) {
-  for (const SliceName& slice : arguments->dropped) {
-    attempt->DeleteRaw(SliceReferencesKey(slice.id, slice.size));
-  }
-  if (arguments->dropped.empty()) {
-    attempt->DeleteRaw(DeletedFileKey(arguments->inode, arguments->length));
-  }
+  attempt->DeleteRaw(DeletedFileKey(arguments->inode, arguments->length));
   co_return Status::Ok();
 }
 

@@ -61,6 +61,13 @@ class Sessions {
     operation.mutable_create()->set_mode(0644);
     return Do(writer, operation).error;
   }
+  int Write(Writer* writer, const Bytes& path, uint32_t length) {
+    record::Operation operation;
+    operation.mutable_write()->set_path(path);
+    operation.mutable_write()->set_length(length);
+    return Do(writer, operation).error;
+  }
+  void CollectGarbage(Writer* writer) { RunToEnd(writer->CollectGarbage()); }
   void Pass(Micros duration_us) { RunToEnd(SleepOne(&scheduler_, duration_us)); }
   /// Puts raw records in, as somebody else's commit.
   void Put(const KeyValues& pairs) { store_.Preload(WithPrefix(pairs, kVolume)); }
@@ -262,6 +269,116 @@ TEST(SessionsOfAVolume, NothingHappensBetweenWhatIsDue) {
   const uint64_t before = sessions.events_run();
   sessions.Pass(24 * kHourUs);
   EXPECT_LT(sessions.events_run() - before, 24U * 200U);
+}
+
+TEST(JobsOfAVolume, TheTrashIsKeptForItsDaysAndThenRemovedWithTheData) {
+  Sessions sessions(Formatted(1));
+  Writer* writer = sessions.Mount();
+  ASSERT_EQ(sessions.Create(writer, "f"), 0);
+  ASSERT_EQ(sessions.Write(writer, "f", 5000), 0);
+  record::Operation unlink;
+  unlink.mutable_unlink()->set_path("f");
+  ASSERT_EQ(sessions.Do(writer, unlink).error, 0);
+  const Inode hour(kTrashInode.value() + 1);
+  sessions.Pass(25 * kHourUs);
+  EXPECT_TRUE(sessions.Value(AttrKey(Inode(2))).has_value()) << "a day and two hours after the beginning of its hour";
+  sessions.Pass(4 * kHourUs);
+  EXPECT_FALSE(sessions.Value(AttrKey(Inode(2))).has_value());
+  EXPECT_FALSE(sessions.Value(AttrKey(hour)).has_value());
+  EXPECT_FALSE(sessions.Value(DirStatKey(hour)).has_value());
+  EXPECT_FALSE(sessions.Value(ChunkKey(Inode(2), 0)).has_value());
+  EXPECT_FALSE(sessions.Value(DeletedFileKey(Inode(2), 5000)).has_value());
+  EXPECT_FALSE(sessions.Value(SliceReferencesKey(1, 5000)).has_value());
+  sessions.Stop(writer);
+  EXPECT_EQ(*DecodeInt64Le(sessions.Value(CounterKey("usedSpace")).value()), 0);
+  EXPECT_EQ(*DecodeInt64Le(sessions.Value(CounterKey("totalInodes")).value()), 0);
+}
+
+TEST(JobsOfAVolume, LeftoversGoWithinTheHour) {
+  Sessions sessions(Formatted(1));
+  Writer* writer = sessions.Mount();
+  const int64_t old_s = sessions.now_s() - 2 * 3600;
+  const int64_t longer_ago_s = sessions.now_s() - 2 * 86'400;
+  sessions.Put({{EncodeKey(DeletedFileKey(Inode(50), 100)), EncodeInt64Be(old_s)},
+                {EncodeKey(ChunkKey(Inode(50), 0)), EncodeChunk({{0, 7, 100, 0, 100}, {0, 8, 100, 0, 50}})},
+                {EncodeKey(SliceReferencesKey(8, 100)), EncodeInt64Le(1)},
+                {EncodeKey(DeletedFileKey(Inode(51), 100)), EncodeInt64Be(sessions.now_s() + 3600)},
+                {EncodeKey(SliceReferencesKey(20, 4096)), EncodeInt64Le(-1)},
+                {EncodeKey(SliceReferencesKey(21, 4096)), EncodeInt64Le(0)},
+                {EncodeKey(SliceReferencesKey(22, 4096)), EncodeInt64Le(3)},
+                {EncodeKey(DelayedSlicesKey(static_cast<uint64_t>(longer_ago_s), 30)), EncodeSliceNames({{31, 8192}, {22, 4096}, {31, 8192}})},
+                {EncodeKey(DelayedSlicesKey(static_cast<uint64_t>(old_s), 40)), EncodeSliceNames({{41, 8192}})},
+                {EncodeKey(SliceReferencesKey(31, 8192)), EncodeInt64Le(1)}});
+  sessions.Pass(kHourUs + kHourUs / 10);
+  EXPECT_FALSE(sessions.Value(DeletedFileKey(Inode(50), 100)).has_value());
+  EXPECT_FALSE(sessions.Value(ChunkKey(Inode(50), 0)).has_value());
+  EXPECT_TRUE(sessions.Value(DeletedFileKey(Inode(51), 100)).has_value()) << "younger than an hour";
+  EXPECT_FALSE(sessions.Value(SliceReferencesKey(20, 4096)).has_value());
+  EXPECT_FALSE(sessions.Value(SliceReferencesKey(21, 4096)).has_value());
+  EXPECT_EQ(*DecodeInt64Le(sessions.Value(SliceReferencesKey(22, 4096)).value()), 2);
+  EXPECT_FALSE(sessions.Value(DelayedSlicesKey(static_cast<uint64_t>(longer_ago_s), 30)).has_value());
+  EXPECT_TRUE(sessions.Value(DelayedSlicesKey(static_cast<uint64_t>(old_s), 40)).has_value()) << "kept as long as the trash";
+  EXPECT_FALSE(sessions.Value(SliceReferencesKey(31, 8192)).has_value());
+  EXPECT_GT(Commits(*writer, TransactionKind::kCleanup), 0U);
+}
+
+TEST(JobsOfAVolume, GarbageIsCollectedWithoutAnElectionAndWithHalfMadeClones) {
+  Sessions sessions(Formatted(1));
+  Writer* writer = sessions.Mount();
+  Attr clone;
+  clone.type = kTypeDirectory;
+  clone.nlink = 2;
+  clone.length = kDirectoryBytes;
+  clone.parent = kRootInode;
+  Attr child;
+  child.type = kTypeFile;
+  child.nlink = 1;
+  child.parent = Inode(60);
+  const KeyValues before = sessions.Pairs();
+  sessions.Put({{EncodeKey(AttrKey(Inode(60))), EncodeAttr(clone)},
+                {EncodeKey(XattrKey(Inode(60), "user.a")), "b"},
+                {EncodeKey(DirStatKey(Inode(60))), EncodeDirStat({0, 4096, 1})},
+                {EncodeKey(DetachedKey(Inode(60))), EncodeInt64Be(sessions.now_s() - 25 * 3600)},
+                {EncodeKey(DentryKey(Inode(60), "x")), EncodeDentry({kTypeFile, Inode(61)})},
+                {EncodeKey(AttrKey(Inode(61))), EncodeAttr(child)},
+                {EncodeKey(SliceReferencesKey(20, 4096)), EncodeInt64Le(-1)}});
+  sessions.CollectGarbage(writer);
+  EXPECT_EQ(sessions.Pairs(), before);
+}
+
+TEST(JobsOfAVolume, TheOldestOfAChangeLogGoByAgeAndByNumber) {
+  for (const bool by_age : {false, true}) {
+    Format format = Formatted();
+    format.change_log = true;
+    (by_age ? format.change_log_age_s_max : format.change_log_lines_max) = by_age ? 7200 : 2;
+    Sessions sessions(format);
+    Writer* writer = sessions.Mount();
+    KeyValues entries;
+    for (const int hours : {5, 4, 1}) {
+      const auto ts = static_cast<uint64_t>(100 - hours);
+      entries[EncodeKey(ChangelogKey(static_cast<uint8_t>(hours), ts))] =
+          std::to_string(sessions.now_s() - hours * 3600) + ".000000000|UNLINK(1,a,0)|(1,2)";
+    }
+    sessions.Put(entries);
+    sessions.CollectGarbage(writer);
+    EXPECT_FALSE(sessions.Value(ChangelogKey(5, 95)).has_value());
+    EXPECT_EQ(sessions.Value(ChangelogKey(4, 96)).has_value(), !by_age);
+    EXPECT_TRUE(sessions.Value(ChangelogKey(1, 99)).has_value());
+  }
+}
+
+TEST(JobsOfAVolume, OneOfTwoClientsDoesEachJob) {
+  Sessions sessions(Formatted(1));
+  sessions.Mount();
+  sessions.Mount();
+  for (int hour = 1; hour <= 6; ++hour) {
+    sessions.Pass(kHourUs + kHourUs / 10);
+    for (const char* counter : {"lastCleanupFiles", "nextCleanupSlices", "lastCleanupTrash"}) {
+      const std::optional<Bytes> at = sessions.Value(CounterKey(counter));
+      ASSERT_TRUE(at.has_value()) << counter;
+      EXPECT_LE(sessions.now_s() - *DecodeInt64Be(*at), 2 * 3600) << counter;
+    }
+  }
 }
 
 TEST(SessionsOfAVolume, StopEndsTheBackgroundAtOnceAndLeavesNoRecord) {

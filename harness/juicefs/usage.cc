@@ -16,6 +16,38 @@ void AddTo(const DirStat& delta, DirStat* stat) {
 
 }  // namespace
 
+void UsageDelta::AddInode(const Attr& attr, int64_t sign) {
+  const int64_t bytes = sign * static_cast<int64_t>(SpaceOf(attr.type == kTypeFile ? attr.length : 0));
+  space += bytes;
+  inodes += sign;
+  owners.push_back({attr.uid, attr.gid, bytes, sign});
+}
+
+void UsageDelta::AddEntry(Inode directory, const Attr& attr, int64_t sign) {
+  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
+  const DirStat change{sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
+  directories.push_back({directory, change});
+  if (!IsTrash(directory)) {
+    trees.push_back({directory, change.space, change.inodes});
+  }
+}
+
+void UsageDelta::AddLengthChange(Inode inode, const Attr& attr, uint64_t new_length) {
+  const int64_t more_length = static_cast<int64_t>(new_length) - static_cast<int64_t>(attr.length);
+  const int64_t more_space = static_cast<int64_t>(SpaceOf(new_length)) - static_cast<int64_t>(SpaceOf(attr.length));
+  if (more_length == 0 && more_space == 0) {
+    return;
+  }
+  space += more_space;
+  owners.push_back({attr.uid, attr.gid, more_space, 0});
+  if (attr.parent.valid()) {
+    directories.push_back({attr.parent, DirStat{more_length, more_space, 0}});
+    trees.push_back({attr.parent, more_space, 0});
+  } else {
+    links.push_back({inode, more_length, more_space});
+  }
+}
+
 void Writer::AddUsage(const UsageDelta& delta) {
   pending_space_ += delta.space;
   pending_inodes_ += delta.inodes;

@@ -5,9 +5,9 @@
 // operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
 // times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink. Of the session: setting,
 // records, heartbeats with what they read (the client ends itself when the volume is gone or another one), clean-up of the dead ones of others;
-// mounts that are read-only; clients that die.
+// mounts that are read-only; clients that die. The elected jobs, see jobs.cc.
 // NOT modelled: open files (an unlinked file is never sustained), permission checks and umask (the user is root), atime
-// updates, quotas, locks, the change log, compaction, the hourly jobs, blocks in the object storage, the client's attribute
+// updates, quotas, locks, the change log, compaction, blocks in the object storage, the client's attribute
 // cache. Directory statistics of files with several links are not adjusted on write and truncate. Parents with a default
 // ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links
 // inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour
@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "fakes/sim/timers.h"
+#include "harness/client/history_collector.h"
 #include "harness/client/kv.h"
 #include "harness/juicefs/attempt.h"
 #include "harness/juicefs/block_store.h"
@@ -41,6 +42,8 @@ struct WriterOptions {
   MountOptions mount;
   /// Where slices are written to before they are committed; nullptr: no block is written or read. Must outlive the writer.
   BlockStore* blocks = nullptr;
+  /// How the hourly job ends the cluster's history; nullptr: it does not. Must outlive the writer.
+  client::HistoryCollector* history = nullptr;
 };
 
 /// An upper bound of tries of one transaction.
@@ -77,6 +80,10 @@ class Writer {
   /// Everything that a session does by itself: flushes of usage, heartbeats, elected jobs. Sleeps until something is due. Ends when
   /// the session does; spawn it in the caller's scope.
   sim::Task<void> RunBackground();
+
+  /// All jobs at once and without an election, and, as `juicefs gc --delete` does, what clones that were begun more than a day ago left behind.
+  /// For a session that was started. What fails stays for the next time. Suspends.
+  sim::Task<void> CollectGarbage();
 
   /// Flushes and removes the session records; RunBackground ends at once. Call after the last operation. Nothing happens
   /// after Die. Errors: kUnavailable when something was left behind. Suspends.
@@ -128,6 +135,9 @@ class Writer {
   struct FlushArguments;
   struct SessionArguments;
   struct StaleArguments;
+  struct FindArguments;
+  struct BatchArguments;
+  struct SliceArguments;
   struct ChunkDeletionArguments;
 
   // writer.cc: transactions and ids.
@@ -184,6 +194,35 @@ class Writer {
   std::optional<sim::Task<int>> DispatchData(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchAttributes(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchSession(Context* context, const record::Operation& operation);
+
+  // jobs.cc: each body of a job is told whether it has to be elected first.
+  using Job = sim::Task<void> (Writer::*)(Context* context, bool elect);
+  void SpawnJobs(sim::Scope* scope);
+  sim::Task<void> JobLoop(const char* name, Micros period_us, Job job);
+  sim::Task<void> CleanDeletedFiles(Context* context, bool elect);
+  sim::Task<void> CleanSlices(Context* context, bool elect);
+  sim::Task<void> CleanTrash(Context* context, bool elect);
+  sim::Task<void> CleanChangelog(Context* context, bool elect);
+  sim::Task<void> CleanDetached(Context* context, bool elect);
+  /// Hour directories before `edge_s` (Unix seconds).
+  sim::Task<void> ExpireHours(Context* context, int64_t edge_s);
+  sim::Task<void> CleanDelayedSlices(Context* context, int64_t edge_s);
+  /// Removes everything below, past the trash; the directory itself stays. Returns an errno.
+  sim::Task<int> EmptyDirectory(Context* context, Inode directory);
+  sim::Task<int> UnlinkBatches(Context* context, BatchArguments all);
+  /// Blocks of slices without references, then their K records. Returns an errno; what failed is left to the hourly job.
+  sim::Task<int> DropSlices(Context* context, const std::vector<SliceName>* slices);
+  /// Records of [start, end) at one timestamp; none when they cannot be read.
+  sim::Task<std::vector<std::pair<Key, Bytes>>> Find(Context* context, Bytes start, Bytes end);
+  sim::Task<Status> FindRecords(Attempt* attempt, FindArguments* arguments);
+  sim::Task<Status> DeleteRecords(Attempt* attempt, FindArguments* arguments);
+  sim::Task<Status> DeleteReference(Attempt* attempt, SliceArguments* arguments);
+  sim::Task<Status> DropDelayed(Attempt* attempt, SliceArguments* arguments);
+  sim::Task<Status> UnlinkBatch(Attempt* attempt, BatchArguments* arguments);
+  sim::Task<Status> WriteUnlinked(Attempt* attempt, BatchArguments* arguments, const std::vector<std::pair<Bytes, Inode>>* present,
+                                  const std::map<Inode, Attr>* attrs);
+  sim::Task<Status> RemoveUnlinked(Attempt* attempt, Inode inode, Attr attr);
+  sim::Task<Status> RemoveDetached(Attempt* attempt, RemoveArguments* arguments);
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
@@ -268,6 +307,7 @@ class Writer {
   sim::Scope* background_ = nullptr;  // while RunBackground runs
   bool busy_ = false;
   uint64_t flushes_ = 0;
+  uint64_t collections_ = 0;
   uint64_t conflicts_ = 0;
   uint64_t next_inode_ = 0, end_inode_ = 0;
   uint64_t next_slice_ = 0, end_slice_ = 0;

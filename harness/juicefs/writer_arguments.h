@@ -120,6 +120,25 @@ struct Writer::StaleArguments {
   uint64_t length = 0;
 };
 
+struct Writer::FindArguments {
+  Bytes start;
+  Bytes end;
+  std::vector<std::pair<Key, Bytes>> records;  // out of FindRecords, in of DeleteRecords
+};
+
+struct Writer::BatchArguments {
+  Inode parent;
+  std::vector<std::pair<Bytes, Dentry>> entries;
+  std::vector<std::pair<Inode, uint64_t>> deleted;  // out: files whose data is to be deleted, with their length
+};
+
+struct Writer::SliceArguments {
+  SliceName slice;
+  bool only_if_zero = false;
+  Key delayed;                     // DropDelayed: an L key
+  std::vector<SliceName> dropped;  // out of DropDelayed: no reference is left
+};
+
 struct Writer::ChunkDeletionArguments {
   Inode inode;
   uint64_t length = 0;
