@@ -52,6 +52,7 @@ sim::Task<void> Writer::RunBackground() {
   scope.Spawn(name + "/heartbeats", HeartbeatLoop());
   if (!options_.mount.read_only) {
     scope.Spawn(name + "/flushes", FlushLoop());
+    scope.Spawn(name + "/quota-flushes", QuotaFlushLoop());
   }
   if (!options_.mount.read_only && !options_.mount.no_background_jobs) {
     SpawnJobs(&scope);

@@ -42,7 +42,8 @@ sim::Task<int> Writer::Dispatch(Context* context, const record::Operation* opera
   if (options_.mount.read_only && !OnlyReads(*operation)) {
     co_return EROFS;
   }
-  for (const auto group : {&Writer::DispatchNames, &Writer::DispatchData, &Writer::DispatchAttributes, &Writer::DispatchSession}) {
+  for (const auto group : {&Writer::DispatchNames, &Writer::DispatchData, &Writer::DispatchAttributes, &Writer::DispatchQuota,
+                           &Writer::DispatchSession}) {
     std::optional<sim::Task<int>> run = (this->*group)(context, *operation);
     if (run.has_value()) {
       co_return co_await *std::move(run);

@@ -12,16 +12,6 @@ int CheckFile(const Dentry& entry) {
   return entry.type == kTypeDirectory ? EISDIR : entry.type == kTypeFile ? 0 : EINVAL;
 }
 
-/// Usage after a change of length.
-void AddLengthChange(Inode parent, uint64_t old_length, uint64_t new_length, UsageDelta* usage) {
-  const int64_t space = static_cast<int64_t>(SpaceOf(new_length)) - static_cast<int64_t>(SpaceOf(old_length));
-  usage->space += space;
-  if (parent.valid()) {
-    usage->directories.push_back(
-        {parent, DirStat{static_cast<int64_t>(new_length) - static_cast<int64_t>(old_length), space, 0}});
-  }
-}
-
 }  // namespace
 
 sim::Task<int> Writer::WriteAt(Context* context, Bytes path, uint64_t offset, uint64_t length) {
@@ -83,7 +73,16 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
     co_return Status::Ok();  // an earlier try was committed after all
   }
   const uint64_t end = arguments->chunk * kChunkBytes + arguments->slice.position + arguments->slice.length;
-  AddLengthChange(attr.parent, attr.length, std::max(attr.length, end), &attempt->usage);
+  const int64_t more = static_cast<int64_t>(SpaceOf(std::max(attr.length, end))) - static_cast<int64_t>(SpaceOf(attr.length));
+  Result<std::vector<Inode>> parents = co_await ParentsOf(attempt, arguments->inode, attr.parent);
+  if (!parents.ok()) {
+    co_return parents.error();
+  }
+  attempt->error = co_await CheckQuota(more, 0, attr.uid, attr.gid, *parents);
+  if (attempt->error != 0) {
+    co_return Status::Ok();
+  }
+  attempt->usage.AddLengthChange(arguments->inode, attr, std::max(attr.length, end));
   attr.length = std::max(attr.length, end);
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(arguments->inode, attr);
@@ -124,6 +123,15 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
     co_return Status::Ok();
   }
   if (attr.length == arguments->length) {
+    co_return Status::Ok();
+  }
+  const int64_t more = static_cast<int64_t>(SpaceOf(arguments->length)) - static_cast<int64_t>(SpaceOf(attr.length));
+  Result<std::vector<Inode>> parents = co_await ParentsOf(attempt, inode, attr.parent);
+  if (!parents.ok()) {
+    co_return parents.error();
+  }
+  attempt->error = co_await CheckQuota(more, 0, attr.uid, attr.gid, *parents);
+  if (attempt->error != 0) {
     co_return Status::Ok();
   }
   const uint64_t low = std::min(attr.length, arguments->length);
@@ -167,7 +175,7 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
     rest.length = static_cast<uint32_t>(high % kChunkBytes);
     attempt->AppendSlice(inode, high_chunk, *std::move(high_records), rest);
   }
-  AddLengthChange(attr.parent, attr.length, arguments->length, &attempt->usage);
+  attempt->usage.AddLengthChange(inode, attr, arguments->length);
   attr.length = arguments->length;
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(inode, attr);

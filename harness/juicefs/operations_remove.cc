@@ -5,15 +5,6 @@
 
 namespace kvjury::juicefs {
 
-namespace {
-
-DirStat StatOf(const Attr& attr, int64_t sign) {
-  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
-  return {sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
-}
-
-}  // namespace
-
 sim::Task<int> Writer::UnlinkAt(Context* context, Bytes path, bool skip_trash) {
   Place place;
   sim::Task<int> resolve = Resolve(context, std::move(path), &place);
@@ -112,7 +103,7 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
     }
   }
   const bool several_links = !attr.parent.valid();
-  attempt->usage.directories.push_back({parent, StatOf(attr, -1)});
+  attempt->usage.AddEntry(parent, attr, -1);
   SetChanged(&attr, options_.wall_ns());
   const bool gone = !hour.valid() && attr.nlink <= 1;
   if (gone) {
@@ -142,8 +133,7 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
       outcome->inode = inode;
       outcome->length = attr.length;
     }
-    attempt->usage.space -= attr.type == kTypeFile ? static_cast<int64_t>(SpaceOf(attr.length)) : 4096;
-    attempt->usage.inodes -= 1;
+    attempt->usage.AddInode(attr, -1);
     co_return Status::Ok();
   }
   if (several_links) {
@@ -164,7 +154,7 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
       attr.parent = hour;
     }
     attempt->AddDentry(hour, trash_name, entry);
-    attempt->usage.directories.push_back({hour, StatOf(attr, 1)});
+    attempt->usage.AddEntry(hour, attr, 1);
   } else {
     attr.nlink -= 1;
   }
@@ -273,7 +263,7 @@ sim::Task<Status> Writer::DropDirectory(Attempt* attempt, Inode parent, const By
     attempt->DeleteRaw(quota);
   }
   if (parent != kTrashInode) {  // an hour directory that expired: nobody keeps the trash's own statistics
-    attempt->usage.directories.push_back({parent, StatOf(attr, -1)});
+    attempt->usage.AddEntry(parent, attr, -1);
   }
   if (hour.valid()) {
     SetChanged(&attr, options_.wall_ns());
@@ -281,7 +271,7 @@ sim::Task<Status> Writer::DropDirectory(Attempt* attempt, Inode parent, const By
     const Bytes trash_name = TrashEntryName(parent, inode, *name);
     attempt->AddDentry(hour, trash_name, entry);
     attempt->PutAttr(inode, attr);
-    attempt->usage.directories.push_back({hour, StatOf(attr, 1)});
+    attempt->usage.AddEntry(hour, attr, 1);
     co_return Status::Ok();
   }
   const Key first_xattr = XattrKey(inode, "");
@@ -294,8 +284,7 @@ sim::Task<Status> Writer::DropDirectory(Attempt* attempt, Inode parent, const By
     names.push_back(key.name);
   }
   attempt->RemoveInode(inode, attr, names);
-  attempt->usage.space -= 4096;
-  attempt->usage.inodes -= 1;
+  attempt->usage.AddInode(attr, -1);
   co_return Status::Ok();
 }
 

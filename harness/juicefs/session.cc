@@ -114,6 +114,7 @@ sim::Task<Status> Writer::Start() {
         co_await Run(&context, TransactionKind::kSession, &Writer::PutSessionRecords, &information) != 0) {
       co_return Status::Unavailable("no session information");
     }
+    co_await LoadQuotas(&context);
   }
   started_ = true;
   changed_.NotifyAll();
@@ -165,6 +166,7 @@ sim::Task<void> Writer::Beat(Context* context) {
   sim::Task<Result<int64_t>> read_inodes = PointReadCounter(context->label / "total-inodes", "totalInodes");
   const Result<int64_t> inodes = co_await std::move(read_inodes);
   used_inodes_ = inodes.ok() ? *inodes : used_inodes_;
+  co_await LoadQuotas(context);
   if (options_.mount.read_only || options_.mount.no_background_jobs || options_.mount.heartbeat_period_us == 0) {
     co_return;
   }
@@ -278,8 +280,7 @@ sim::Task<Status> Writer::DropSustained(Attempt* attempt, StaleArguments* argume
   attempt->PutRaw(DeletedFileKey(inode, arguments->length), EncodeInt64Be(WallSeconds()));
   attempt->RemoveInode(inode, **attr, {});
   attempt->DeleteRaw(SustainedKey(arguments->session, inode));
-  attempt->usage.space = -static_cast<int64_t>(SpaceOf(arguments->length));
-  attempt->usage.inodes = -1;
+  attempt->usage.AddInode(**attr, -1);
   co_return Status::Ok();
 }
 
@@ -329,6 +330,8 @@ sim::Task<Status> Writer::Stop() {
   }
   Context context = MakeContext(label_ / "close");
   int error = co_await Flush(&context);
+  const int charged = co_await FlushQuotas(&context);
+  error = error != 0 ? error : charged;
   const int cleaned = co_await CleanSession(&context, session_id_);
   error = error != 0 ? error : cleaned;
   if (error != 0) {

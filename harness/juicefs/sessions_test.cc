@@ -6,6 +6,7 @@
 #include "fakes/sim/scheduler.h"
 #include "harness/juicefs/format_volume.h"
 #include "harness/juicefs/test_store.h"
+#include "harness/juicefs/test_volumes.h"
 #include "harness/juicefs/writer.h"
 
 namespace kvjury::juicefs {
@@ -379,6 +380,75 @@ TEST(JobsOfAVolume, OneOfTwoClientsDoesEachJob) {
       EXPECT_LE(sessions.now_s() - *DecodeInt64Be(*at), 2 * 3600) << counter;
     }
   }
+}
+
+TEST(QuotasOfAVolume, ADirectoryQuotaIsSetUsedRefusedAndDeletedWithTheGoldenRecord) {
+  Sessions sessions(Formatted(0));
+  Writer* writer = sessions.Mount();
+  record::Operation mkdir;
+  mkdir.mutable_mkdir()->set_path("d");
+  mkdir.mutable_mkdir()->set_mode(0755);
+  ASSERT_EQ(sessions.Do(writer, mkdir).error, 0);
+  ASSERT_EQ(sessions.Create(writer, "d/f"), 0);
+  ASSERT_EQ(sessions.Write(writer, "d/f", 10000), 0);
+  sessions.Pass(2 * kSecondUs);
+  EXPECT_EQ(ToHex(sessions.Value(DirStatKey(Inode(2))).value()), ToHex(Hex("0000000000002710 0000000000003000 0000000000000001")));
+  record::Operation set;
+  set.mutable_set_quota()->set_path("d");
+  set.mutable_set_quota()->set_space_max(uint64_t{1} << 30);
+  set.mutable_set_quota()->set_inodes_max(1000);
+  ASSERT_EQ(sessions.Do(writer, set).error, 0);
+  EXPECT_EQ(ToHex(sessions.Value(DirQuotaKey(Inode(2))).value()),
+            ToHex(Hex("0000000040000000 00000000000003e8 0000000000003000 0000000000000001")));
+  set.mutable_set_quota()->set_inodes_max(2);
+  ASSERT_EQ(sessions.Do(writer, set).error, 0);
+  sessions.Pass(15 * kSecondUs);  // a heartbeat
+  EXPECT_EQ(sessions.Create(writer, "d/g"), 0);
+  EXPECT_EQ(sessions.Create(writer, "d/h"), EDQUOT) << "by the session's own changes, flushed or not";
+  EXPECT_EQ(sessions.Create(writer, "outside"), 0);
+  sessions.Pass(5 * kSecondUs);
+  EXPECT_EQ(DecodeQuota(sessions.Value(DirQuotaKey(Inode(2))).value()).value(), (Quota{int64_t{1} << 30, 2, 16384, 2}));
+  record::Operation remove;
+  remove.mutable_delete_quota()->set_path("d");
+  ASSERT_EQ(sessions.Do(writer, remove).error, 0);
+  EXPECT_FALSE(sessions.Value(DirQuotaKey(Inode(2))).has_value());
+  sessions.Pass(15 * kSecondUs);
+  EXPECT_EQ(sessions.Create(writer, "d/h"), 0);
+}
+
+TEST(QuotasOfAVolume, UsersAndGroupsAreCountedAndLimited) {
+  Format format = Formatted(0);
+  format.user_group_quota = true;
+  Sessions sessions(format);
+  Writer* writer = sessions.Mount();
+  ASSERT_EQ(sessions.Create(writer, "f"), 0);
+  ASSERT_EQ(sessions.Write(writer, "f", 28000), 0);
+  ASSERT_EQ(sessions.Create(writer, "g"), 0);
+  sessions.Pass(5 * kSecondUs);
+  const std::string golden = ToHex(Hex("ffffffffffffffff ffffffffffffffff 0000000000008000 0000000000000002"));
+  EXPECT_EQ(ToHex(sessions.Value(UserQuotaKey(0)).value()), golden);
+  EXPECT_EQ(ToHex(sessions.Value(GroupQuotaKey(0)).value()), golden);
+  record::Operation set;
+  set.mutable_set_quota()->set_uid(0);
+  set.mutable_set_quota()->set_space_max(32768);
+  ASSERT_EQ(sessions.Do(writer, set).error, 0);
+  sessions.Pass(15 * kSecondUs);
+  EXPECT_EQ(sessions.Create(writer, "h"), EDQUOT);
+  record::Operation remove;
+  remove.mutable_delete_quota()->set_uid(0);
+  ASSERT_EQ(sessions.Do(writer, remove).error, 0);
+  EXPECT_EQ(ToHex(sessions.Value(UserQuotaKey(0)).value()), golden) << "the usage stays";
+}
+
+TEST(QuotasOfAVolume, AFullVolumeAnswersENOSPC) {
+  Format format = Formatted(0);
+  format.inodes = 2;
+  Sessions sessions(format);
+  Writer* writer = sessions.Mount();
+  ASSERT_EQ(sessions.Create(writer, "f"), 0);
+  ASSERT_EQ(sessions.Create(writer, "g"), 0);
+  sessions.Pass(2 * kSecondUs);
+  EXPECT_EQ(sessions.Create(writer, "h"), ENOSPC);
 }
 
 TEST(SessionsOfAVolume, StopEndsTheBackgroundAtOnceAndLeavesNoRecord) {

@@ -54,6 +54,13 @@ void Writer::AddUsage(const UsageDelta& delta) {
   for (const auto& [directory, change] : delta.directories) {
     AddTo(change, &pending_directories_[directory]);
   }
+  if (setting_.user_group_quota) {
+    for (const OwnerUsage& owner : delta.owners) {
+      if (owner.space != 0 || owner.inodes != 0) {
+        quotas_.AddToOwner(owner.uid, owner.gid, owner.space, owner.inodes);
+      }
+    }
+  }
   if (HasPendingUsage()) {
     changed_.NotifyAll();
   }

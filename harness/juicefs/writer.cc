@@ -60,6 +60,10 @@ sim::Task<std::optional<int>> Writer::Finish(Context* context, TransactionKind k
     CHECK(info->commit_ts > declared.start_ts) << declared.label << ": a commit lies after its start";
     declared.commit_ts = info->commit_ts;
     AddUsage(attempt->usage);
+    co_await ChargeTrees(attempt->usage.trees);
+    if (!quotas_.Pending().empty()) {
+      changed_.NotifyAll();
+    }
   }
   context->result.transactions.push_back(declared);
   history_.push_back(std::move(declared));

@@ -5,10 +5,11 @@
 // operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
 // times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink. Of the session: setting,
 // records, heartbeats with what they read (the client ends itself when the volume is gone or another one), clean-up of the dead ones of others;
-// mounts that are read-only; clients that die. The elected jobs, see jobs.cc.
+// mounts that are read-only; clients that die. The elected jobs, see jobs.cc. Quotas of
+// directories, users and groups and limits of the volume, see operations_quota.cc.
 // NOT modelled: open files (an unlinked file is never sustained), permission checks and umask (the user is root), atime
-// updates, quotas, locks, the change log, compaction, blocks in the object storage, the client's attribute
-// cache. Directory statistics of files with several links are not adjusted on write and truncate. Parents with a default
+// updates, locks, the change log, compaction, blocks in the object storage, the client's attribute
+// cache; quotas of directories when something is renamed across their borders, and those of files with several links when they grow. Directory statistics of files with several links are not adjusted on write and truncate. Parents with a default
 // ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links
 // inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour
 // directories are protected in the trash; their entries may be removed. A session that is cleaned by others while it lives loses its locks and
@@ -30,6 +31,7 @@
 #include "harness/juicefs/effects.h"
 #include "harness/juicefs/format.h"
 #include "harness/juicefs/mount_options.h"
+#include "harness/juicefs/quota_book.h"
 #include "proto/kvjury/case.pb.h"
 
 namespace kvjury::juicefs {
@@ -138,6 +140,7 @@ class Writer {
   struct FindArguments;
   struct BatchArguments;
   struct SliceArguments;
+  struct QuotaArguments;
   struct ChunkDeletionArguments;
 
   // writer.cc: transactions and ids.
@@ -193,6 +196,7 @@ class Writer {
   std::optional<sim::Task<int>> DispatchNames(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchData(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchAttributes(Context* context, const record::Operation& operation);
+  std::optional<sim::Task<int>> DispatchQuota(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchSession(Context* context, const record::Operation& operation);
 
   // jobs.cc: each body of a job is told whether it has to be elected first.
@@ -223,6 +227,28 @@ class Writer {
                                   const std::map<Inode, Attr>* attrs);
   sim::Task<Status> RemoveUnlinked(Attempt* attempt, Inode inode, Attr attr);
   sim::Task<Status> RemoveDetached(Attempt* attempt, RemoveArguments* arguments);
+
+  // operations_quota.cc
+  [[nodiscard]] bool KeepsQuotas(QuotaKind kind) const;
+  sim::Task<void> LoadQuotas(Context* context);
+  /// For every operation that adds: so much more for this owner below each of these directories. 0, EDQUOT, or ENOSPC for the whole volume, by
+  /// what the session knows; nothing when nothing is added. May suspend.
+  sim::Task<int> CheckQuota(int64_t space, int64_t inodes, uint32_t uid, uint32_t gid, std::vector<Inode> parents);
+  [[nodiscard]] bool OwnerExceeds(QuotaKind kind, uint32_t id, int64_t space, int64_t inodes) const;
+  /// The directories that a file is in.
+  sim::Task<Result<std::vector<Inode>>> ParentsOf(Attempt* attempt, Inode inode, Inode parent);
+  /// It and all above, up to the root or to where an attribute is missing.
+  sim::Task<std::vector<Inode>> DirectoriesUpFrom(Inode directory);
+  sim::Task<void> ChargeTrees(std::vector<TreeUsage> trees);
+  sim::Task<int> FlushQuotas(Context* context);
+  sim::Task<Status> AddToQuotas(Attempt* attempt, QuotaArguments* arguments);
+  sim::Task<void> QuotaFlushLoop();
+  /// `limits` nullptr: delete it.
+  sim::Task<int> SetQuotaOf(Context* context, QuotaKind kind, Bytes path, uint64_t id, const Quota* limits);
+  sim::Task<Status> SetQuotaBody(Attempt* attempt, QuotaArguments* arguments);
+  sim::Task<Status> DeleteQuotaBody(Attempt* attempt, QuotaArguments* arguments);
+  /// Adds what is below a directory to the used numbers.
+  sim::Task<int> Summarize(Context* context, Inode directory, Quota* used);
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
@@ -314,6 +340,10 @@ class Writer {
   Bytes trash_hour_name_;
   Inode trash_hour_;
 
+  static constexpr size_t kDirectoryDepthMax = 4096;  // a cycle ends here
+  QuotaBook quotas_;
+  Quota quota_limits_;  // of the operation that sets them
+  uint64_t parent_reads_ = 0;
   // What the heartbeat and the flushes read last; -1: nothing yet.
   int64_t used_space_ = -1;
   int64_t used_inodes_ = -1;

@@ -139,6 +139,14 @@ struct Writer::SliceArguments {
   std::vector<SliceName> dropped;  // out of DropDelayed: no reference is left
 };
 
+struct Writer::QuotaArguments {
+  std::vector<PendingQuota> pending;  // AddToQuotas
+  QuotaKind kind = QuotaKind::kDirectory;
+  uint64_t id = 0;
+  Quota quota;           // SetQuotaBody: numbers below 0 are left alone
+  bool created = false;  // out of SetQuotaBody
+};
+
 struct Writer::ChunkDeletionArguments {
   Inode inode;
   uint64_t length = 0;
