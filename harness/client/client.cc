@@ -52,6 +52,18 @@ sim::Task<Result<uint64_t>> Client::ResolveLocksBelow(Timestamp below, Bytes sta
   co_return co_await std::move(resolve);
 }
 
+sim::Task<Status> Client::CollectHistory(Micros keep_us, sim::Label label) {
+  auto now = CurrentTimestamp(label);
+  CO_ASSIGN_OR_RETURN(const Timestamp newest, co_await std::move(now));
+  const Timestamp target = Timestamp::Compose(newest.physical_ms() - keep_us / 1000, 0);
+  auto resolve = ResolveLocksBelow(target, Bytes(), Bytes(), true, label / "locks");
+  CO_RETURN_IF_ERROR((co_await std::move(resolve)).status());
+  auto labels = std::make_shared<Labels>(label / "safe-point");
+  Backoffer backoff(&messenger_, labels, kResolveBudgetUs);
+  auto update = pd_.UpdateGcSafePoint(target, &backoff);
+  co_return (co_await std::move(update)).status();
+}
+
 sim::Task<Result<std::optional<Timestamp>>> Client::Settle(Timestamp start_ts, Bytes primary, sim::Label label) {
   auto labels = std::make_shared<Labels>(std::move(label));
   Backoffer backoff(&messenger_, labels, kResolveBudgetUs);

@@ -2,17 +2,18 @@
 //
 // One object is one process's client: region cache, lock resolver, background work (secondary commits, clearing of locks,
 // rollbacks). It can be killed: Crash() stops every further message, and its locks stay behind for others to resolve.
-// Not modelled: see the parts (region_cache.h, region_request.h, lock_resolver.h, snapshot.h, committer.h); also: GC of the
-// cluster, raw access, several PD members.
+// Not modelled: see the parts (region_cache.h, region_request.h, lock_resolver.h, snapshot.h, committer.h); also: raw
+// access, several PD members.
 // Source: client-go v2.0.7 (JuiceFS 1.4). Determinism: no draw depends on anything but labels; decisions go to the digest
 // component with the client's name.
 #pragma once
 
+#include "harness/client/history_collector.h"
 #include "harness/client/transaction.h"
 
 namespace kvjury::client {
 
-class Client : public Store {
+class Client : public Store, public HistoryCollector {
  public:
   /// `name` is the digest component, for example "client-w1"; `log` may be null. All must outlive the client.
   Client(sim::Channel* channel, sim::Scheduler* scheduler, std::string name, sim::Address pd, sim::EventLog* log,
@@ -30,6 +31,7 @@ class Client : public Store {
   /// Resolves every lock of [start, end) up to `below`, waiting for live transactions, or with `force` ending them (as the GC
   /// of JuiceFS does). Returns the number of locks. Errors as Transaction::Get. Suspends.
   sim::Task<Result<uint64_t>> ResolveLocksBelow(Timestamp below, Bytes start, Bytes end, bool force, sim::Label label);
+  sim::Task<Status> CollectHistory(Micros keep_us, sim::Label label) override;
   /// Decides an undetermined transaction for good: its commit timestamp, or no value when it is and stays rolled back. Ends
   /// it when it is still alive. Errors as Transaction::Get. Suspends.
   sim::Task<Result<std::optional<Timestamp>>> Settle(Timestamp start_ts, Bytes primary, sim::Label label);

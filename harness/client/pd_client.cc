@@ -189,4 +189,21 @@ sim::Task<Result<Timestamp>> PdClient::GetGcSafePoint(Backoffer* backoff) {
   co_return Timestamp((*response)->safe_point());
 }
 
+sim::Task<Result<Timestamp>> PdClient::UpdateGcSafePoint(Timestamp safe_point, Backoffer* backoff) {
+  auto id = ClusterId(backoff);
+  CO_ASSIGN_OR_RETURN(const uint64_t cluster_id, co_await std::move(id));
+  pdpb::UpdateGCSafePointRequest request;
+  request.mutable_header()->set_cluster_id(cluster_id);
+  request.set_safe_point(safe_point.value());
+  auto ask = Ask(pd::kUpdateGcSafePoint, "update_gc_safe_point", Bytes(), std::move(request), backoff);
+  auto response = co_await std::move(ask);
+  if (!response.ok()) {
+    co_return response.error();
+  }
+  if ((*response)->header().error().type() != pdpb::OK) {
+    co_return Status::Rejected("PD does not move the GC safe point: " + (*response)->header().error().message());
+  }
+  co_return Timestamp((*response)->new_safe_point());
+}
+
 }  // namespace kvjury::client

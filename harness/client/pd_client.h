@@ -36,6 +36,9 @@ class PdClient {
   /// Versions below it may be gone. Errors as GetTimestamp. Suspends.
   sim::Task<Result<Timestamp>> GetGcSafePoint(Backoffer* backoff);
 
+  /// Moves it forward, whatever services hold; returns where it is now. Errors as GetTimestamp. Suspends.
+  sim::Task<Result<Timestamp>> UpdateGcSafePoint(Timestamp safe_point, Backoffer* backoff);
+
   /// Whom to ask: the leader as far as is known.
   [[nodiscard]] const sim::Address& leader() const { return address_; }
   /// After a failed call: asks the next of several members who leads. May suspend.

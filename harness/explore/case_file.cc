@@ -13,6 +13,7 @@
 
 #include "fakes/sim/planted_bugs.h"
 #include "harness/explore/proto_text.h"
+#include "harness/juicefs/mount_options.h"
 #include "harness/explore/tool_model.h"
 
 namespace kvjury::explore {
@@ -38,6 +39,10 @@ Status CheckWriters(const record::Case& c) {
     if (writer.op_size() > kOperationsMax) {
       return Status::InvalidArgument("writer " + std::to_string(writer.id()) + ": at most " +
                                      std::to_string(kOperationsMax) + " operations");
+    }
+    const Status mount = juicefs::MountOptionsOf(writer.mount()).status();
+    if (!mount.ok()) {
+      return mount.WithContext("writer " + std::to_string(writer.id()));
     }
     std::set<uint32_t> operation_ids;
     for (const record::Operation& operation : writer.op()) {

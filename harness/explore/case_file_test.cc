@@ -14,6 +14,7 @@ namespace kvjury::explore {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -159,6 +160,12 @@ TEST(CaseFile, ValuesOutsideTheKnownOnesAreRefusedWithWhatWasExpected) {
   EXPECT_THAT(RefusalOf([](record::Case* c) { c->mutable_fault(0)->clear_at(); }), HasSubstr("fault"));
   EXPECT_THAT(RefusalOf([](record::Case* c) { c->mutable_nudge(0)->set_delay_us(0); }), HasSubstr("delay_us"));
   EXPECT_THAT(RefusalOf([](record::Case* c) { c->mutable_nudge(0)->clear_at(); }), HasSubstr("nudge"));
+}
+
+TEST(CaseFile, AWrongMountOptionIsRefusedWithItsPlace) {
+  EXPECT_EQ(RefusalOf([](record::Case* c) { c->mutable_writers(0)->mutable_mount()->set_atime("strictatime"); }), "");
+  EXPECT_THAT(RefusalOf([](record::Case* c) { c->mutable_writers(0)->mutable_mount()->set_atime("sometimes"); }),
+              AllOf(HasSubstr("writer 1"), HasSubstr("mount.atime"), HasSubstr("sometimes"), HasSubstr("relatime")));
 }
 
 TEST(CaseFile, SizesBeyondTheBoundsAreRefused) {

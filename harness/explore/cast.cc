@@ -51,7 +51,9 @@ void Cast::AddPlayer(record::Writer script, bool orphan) {
   juicefs::WriterOptions options;
   options.id = script.id();
   options.volume_name = stage_->volume().name;
+  options.mount = juicefs::MountOptionsOf(script.mount()).value();  // CheckCase refuses wrong ones
   options.wall_ns = [stage = stage_]() { return stage->wall_ns(); };
+  options.history = player->client.get();
   player->writer = std::make_unique<juicefs::Writer>(player->client.get(), std::move(options));
   player->script = std::move(script);
   players_.push_back(std::move(player));
@@ -89,6 +91,9 @@ sim::Task<void> Cast::PlayOperations(Player* player) {
     }
     juicefs::OperationResult result = co_await player->writer->Do(operation);
     Count(*player, operation, result);
+    if (player->writer->dead()) {
+      player->client->Crash();
+    }
     done_.insert(LabelOf(player->script.id(), operation.id()));
     progress_.NotifyAll();
   }

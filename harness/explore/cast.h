@@ -1,6 +1,7 @@
 // Cast: the writers of a case at work on the source, and those that die on the way.
 //
-// Each writer has a client of its own and carries out its operations in order, with the case's think time between them.
+// Each writer has a client of its own, mounted as the case says, and carries out its operations in order, with the case's think time between
+// them, until it dies (the operation Die, or a volume that is gone).
 // Orphans (a trigger) are further sessions that create files without pause until they are killed when the backup starts,
 // so that locks of dead clients stand in its way. Nobody stops for the backup.
 #pragma once

@@ -89,15 +89,21 @@ sim::Task<Result<int64_t>> Attempt::GetReferences(SliceName slice) {
 }
 
 sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanFamily(const Key& first, uint32_t limit) {
-  Bytes start;
+  Bytes start = EncodeKey(first);
   if (first.kind == KeyKind::kLinkCount || first.kind == KeyKind::kChunk) {
-    start = FullKey(first);
-    start.resize(prefix_->size() + 10);  // A inode and the letter
-  } else {
-    start = FullKey(first);
+    start.resize(10);  // A inode and the letter
   }
   Bytes end = PrefixEnd(start);
-  sim::Task<Result<std::vector<client::Pair>>> scan = transaction_->Scan(std::move(start), std::move(end), limit);
+  sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> scan = ScanRange(std::move(start), std::move(end), limit);
+  co_return co_await std::move(scan);
+}
+
+sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanLetters(std::string_view letters) {
+  return ScanRange(Bytes(letters), PrefixEnd(letters), 0);
+}
+
+sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanRange(Bytes start, Bytes end, uint32_t limit) {
+  sim::Task<Result<std::vector<client::Pair>>> scan = transaction_->Scan(*prefix_ + start, *prefix_ + end, limit);
   Result<std::vector<client::Pair>> pairs = co_await std::move(scan);
   if (!pairs.ok()) {
     co_return pairs.error();

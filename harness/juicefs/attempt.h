@@ -17,11 +17,42 @@
 
 namespace kvjury::juicefs {
 
-/// What a committed transaction adds to counters later, by other transactions.
+/// Of one user and one group.
+struct OwnerUsage {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  int64_t space = 0;
+  int64_t inodes = 0;
+};
+/// Of the quotas of a directory and of all directories above it.
+struct TreeUsage {
+  Inode directory;
+  int64_t space = 0;
+  int64_t inodes = 0;
+};
+/// A file with several links changed its length: each directory that it is in, once for each link.
+struct LinksUsage {
+  Inode inode;
+  int64_t length = 0;
+  int64_t space = 0;
+};
+
+/// What a committed transaction adds to counters later, by other transactions. Bodies call the functions; the numbers are added
+/// by the writer once the commit is known to have happened (Writer::AddUsage).
 struct UsageDelta {
   int64_t space = 0;   // of the volume
   int64_t inodes = 0;  // of the volume
   std::vector<std::pair<Inode, DirStat>> directories;
+  std::vector<OwnerUsage> owners;
+  std::vector<TreeUsage> trees;
+  std::vector<LinksUsage> links;
+
+  /// An inode came into being (`sign` 1) or is gone (-1): the volume's counters and its owner's. Names are another matter.
+  void AddInode(const Attr& attr, int64_t sign);
+  /// `directory` has a name more or less: its statistics, and, outside of the trash, its quotas.
+  void AddEntry(Inode directory, const Attr& attr, int64_t sign);
+  /// A file with this attribute gets `new_length`: all of the above. Call it before attr.length is changed.
+  void AddLengthChange(Inode inode, const Attr& attr, uint64_t new_length);
 };
 
 class Attempt {
@@ -58,6 +89,10 @@ class Attempt {
   sim::Task<Result<std::map<uint32_t, std::vector<SliceRecord>>>> ScanChunks(Inode inode, uint32_t first, uint32_t last);
   /// One more or less for each of these slices.
   sim::Task<Status> AddReferences(std::map<SliceName, int64_t> changes);
+  /// All keys whose bytes after the volume's prefix begin with `letters`: "K", "SE".
+  sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> ScanLetters(std::string_view letters);
+  /// Keys of [start, end), both without the volume's prefix. At most `limit` (0: all).
+  sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> ScanRange(Bytes start, Bytes end, uint32_t limit);
 
   // Writes of visible records, with their effects.
   void PutAttr(Inode inode, const Attr& attr);

@@ -7,10 +7,43 @@ namespace {
 
 sim::Task<int> Answer(int error) { co_return error; }
 
+sim::Task<int> SleepFor(sim::Scheduler* scheduler, Micros duration_us, uint64_t order) {
+  co_await scheduler->Sleep(duration_us, order);
+  co_return 0;
+}
+
+/// What the kernel lets through to a mount that is read-only.
+bool OnlyReads(const record::Operation& operation) {
+  switch (operation.kind_case()) {
+    case record::Operation::kReaddir:
+    case record::Operation::kLookup:
+    case record::Operation::kRead:
+    case record::Operation::kClose:
+    case record::Operation::kGetLock:
+    case record::Operation::kGetAcl:
+    case record::Operation::kGetXattr:
+    case record::Operation::kListXattr:
+    case record::Operation::kReadlink:
+    case record::Operation::kStatFs:
+    case record::Operation::kSleep:
+    case record::Operation::kDie:
+    case record::Operation::KIND_NOT_SET:
+      return true;
+    case record::Operation::kOpen:
+      return operation.open().flags() == 0;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 sim::Task<int> Writer::Dispatch(Context* context, const record::Operation* operation) {
-  for (const auto group : {&Writer::DispatchNames, &Writer::DispatchData, &Writer::DispatchAttributes}) {
+  if (options_.mount.read_only && !OnlyReads(*operation)) {
+    co_return EROFS;
+  }
+  for (const auto group : {&Writer::DispatchNames, &Writer::DispatchData, &Writer::DispatchAttributes, &Writer::DispatchQuota,
+                           &Writer::DispatchSession}) {
     std::optional<sim::Task<int>> run = (this->*group)(context, *operation);
     if (run.has_value()) {
       co_return co_await *std::move(run);
@@ -98,6 +131,22 @@ std::optional<sim::Task<int>> Writer::DispatchAttributes(Context* context, const
       return ReaddirAt(context, operation.readdir().path());
     case record::Operation::kLookup:
       return LookupAt(context, operation.lookup().path());
+    default:
+      return std::nullopt;
+  }
+}
+
+// The client itself.
+std::optional<sim::Task<int>> Writer::DispatchSession(Context* context, const record::Operation& operation) {
+  switch (operation.kind_case()) {
+    case record::Operation::kSleep:
+      if (operation.sleep().duration_us() < 0) {
+        return Answer(EINVAL);
+      }
+      return SleepFor(store_->scheduler(), operation.sleep().duration_us(), context->label.hash());
+    case record::Operation::kDie:
+      Die();
+      return Answer(0);
     default:
       return std::nullopt;
   }

@@ -57,6 +57,10 @@ const char* TransactionKindName(TransactionKind kind) {
       return "data deletion";
     case TransactionKind::kCompaction:
       return "compaction";
+    case TransactionKind::kElection:
+      return "election";
+    case TransactionKind::kCleanup:
+      return "clean-up";
   }
   return "unknown";
 }

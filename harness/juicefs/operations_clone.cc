@@ -213,8 +213,7 @@ sim::Task<Status> Writer::CloneBody(Attempt* attempt, CloneArguments* arguments)
   } else {
     attempt->AddDentry(a.parent, a.name, Dentry{attr.type, a.made});
   }
-  attempt->usage.space = static_cast<int64_t>(SpaceOf(attr.length));
-  attempt->usage.inodes = 1;
+  attempt->usage.AddInode(attr, 1);
   co_return Status::Ok();
 }
 
@@ -252,8 +251,7 @@ sim::Task<Status> Writer::CloneBatchBody(Attempt* attempt, CloneArguments* argum
     sim::Task<Status> copy = CopyRecords(attempt, from, made, &source_attr);
     const Status copied = co_await std::move(copy);
     CO_RETURN_IF_ERROR(copied);
-    attempt->usage.space += static_cast<int64_t>(SpaceOf(attr.length));
-    attempt->usage.inodes += 1;
+    attempt->usage.AddInode(attr, 1);
   }
   co_return Status::Ok();
 }
@@ -363,8 +361,7 @@ sim::Task<Status> Writer::RemoveDetachedBody(Attempt* attempt, CloneArguments* a
   attempt->RemoveInode(arguments->made, attr, names);
   attempt->DeleteRaw(DirStatKey(arguments->made));
   attempt->DeleteRaw(DetachedKey(arguments->made));
-  attempt->usage.space = -4096;
-  attempt->usage.inodes = -1;
+  attempt->usage.AddInode(attr, -1);
   co_return Status::Ok();
 }
 

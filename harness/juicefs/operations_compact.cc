@@ -124,7 +124,8 @@ sim::Task<bool> Writer::CompactChunk(Context* context, Inode inode, uint32_t chu
     }
     replaced.erase(replaced.begin(), replaced.upper_bound(SliceName{0, UINT32_MAX}));  // holes
     for (const SliceName& slice : replaced) {
-      SliceArguments look{slice, 0};
+      SliceArguments look;
+      look.slice = slice;
       error = co_await Run(context, TransactionKind::kDataDeletion, &Writer::ReadReferences, &look);
       if (error == 0 && look.references < 0) {
         std::vector<SliceName> unused(1, slice);

@@ -47,6 +47,13 @@ sim::Task<int> Writer::CreateAt(Context* context, Bytes path, CreateArguments ar
   }
   arguments.parent = place.parent;
   arguments.name = place.name;
+  // Group 0, as the real one; the group of the new inode in the body.
+  std::vector<Inode> parents(1, place.parent);
+  sim::Task<int> check = CheckQuota(4096, 1, context->uid, 0, std::move(parents));
+  error = co_await std::move(check);
+  if (error != 0) {
+    co_return error;
+  }
   error = co_await TakeInode(context, &arguments.inode);
   if (error != 0) {
     co_return error;
@@ -60,6 +67,10 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
     co_return read.error();
   }
   attempt->error = CheckNewNameIn(*read);
+  const uint32_t gid = read->has_value() && ((*read)->mode & 02000) != 0 ? (*read)->gid : 0;
+  if (read->has_value() && OwnerExceeds(QuotaKind::kGroup, gid, 4096, 1)) {
+    attempt->error = EDQUOT;
+  }
   if (attempt->error != 0) {
     co_return Status::Ok();
   }
@@ -114,9 +125,8 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
   if (directory) {
     attempt->PutRaw(DirStatKey(arguments->inode), EncodeDirStat({}));
   }
-  attempt->usage.space = 4096;
-  attempt->usage.inodes = 1;
-  attempt->usage.directories.push_back({arguments->parent, DirStat{0, 4096, 1}});
+  attempt->usage.AddInode(attr, 1);
+  attempt->usage.AddEntry(arguments->parent, attr, 1);
   co_return Status::Ok();
 }
 
@@ -203,9 +213,7 @@ sim::Task<Status> Writer::LinkBody(Attempt* attempt, LinkArguments* arguments) {
   if (TouchParent(*attempt, false, &parent)) {
     attempt->PutAttr(arguments->parent, parent);
   }
-  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
-  attempt->usage.directories.push_back(
-      {arguments->parent, DirStat{static_cast<int64_t>(length), static_cast<int64_t>(SpaceOf(length)), 1}});
+  attempt->usage.AddEntry(arguments->parent, attr, 1);
   co_return Status::Ok();
 }
 

@@ -15,16 +15,6 @@ constexpr uint32_t kAppendFlag = 1024;  // of open(2)
 constexpr size_t kPiecesCompacted = 5;  // a read that meets as many starts a compaction
 constexpr uint32_t kReadTriesMax = 3;   // of what a compaction or deletion may take away while it is read
 
-/// Usage after a change of length.
-void AddLengthChange(Inode parent, uint64_t old_length, uint64_t new_length, UsageDelta* usage) {
-  const int64_t space = static_cast<int64_t>(SpaceOf(new_length)) - static_cast<int64_t>(SpaceOf(old_length));
-  usage->space += space;
-  if (parent.valid()) {
-    usage->directories.push_back(
-        {parent, DirStat{static_cast<int64_t>(new_length) - static_cast<int64_t>(old_length), space, 0}});
-  }
-}
-
 }  // namespace
 
 sim::Task<int> Writer::WriteAt(Context* context, const record::Write* write) {
@@ -110,7 +100,16 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
     co_return Status::Ok();  // an earlier try was committed after all
   }
   const uint64_t end = arguments->chunk * kChunkBytes + arguments->slice.position + arguments->slice.length;
-  AddLengthChange(attr.parent, attr.length, std::max(attr.length, end), &attempt->usage);
+  const int64_t more = static_cast<int64_t>(SpaceOf(std::max(attr.length, end))) - static_cast<int64_t>(SpaceOf(attr.length));
+  Result<std::vector<Inode>> parents = co_await ParentsOf(attempt, arguments->inode, attr.parent);
+  if (!parents.ok()) {
+    co_return parents.error();
+  }
+  attempt->error = co_await CheckQuota(more, 0, attr.uid, attr.gid, *parents);
+  if (attempt->error != 0) {
+    co_return Status::Ok();
+  }
+  attempt->usage.AddLengthChange(arguments->inode, attr, std::max(attr.length, end));
   attr.length = std::max(attr.length, end);
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(arguments->inode, attr);
@@ -150,6 +149,15 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
     co_return Status::Ok();
   }
   if (attr.length == arguments->length) {
+    co_return Status::Ok();
+  }
+  const int64_t more = static_cast<int64_t>(SpaceOf(arguments->length)) - static_cast<int64_t>(SpaceOf(attr.length));
+  Result<std::vector<Inode>> parents = co_await ParentsOf(attempt, inode, attr.parent);
+  if (!parents.ok()) {
+    co_return parents.error();
+  }
+  attempt->error = co_await CheckQuota(more, 0, attr.uid, attr.gid, *parents);
+  if (attempt->error != 0) {
     co_return Status::Ok();
   }
   const uint64_t low = std::min(attr.length, arguments->length);
@@ -193,7 +201,7 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
     rest.length = static_cast<uint32_t>(high % kChunkBytes);
     attempt->AppendSlice(inode, high_chunk, *std::move(high_records), rest);
   }
-  AddLengthChange(attr.parent, attr.length, arguments->length, &attempt->usage);
+  attempt->usage.AddLengthChange(inode, attr, arguments->length);
   attr.length = arguments->length;
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(inode, attr);

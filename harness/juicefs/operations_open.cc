@@ -68,7 +68,7 @@ sim::Task<int> Writer::CloseHandle(Context* context, uint32_t handle) {
   const Inode inode = open->second.inode;
   open_files_.erase(open);
   if (!IsOpen(inode) && removed_open_files_.erase(inode) != 0) {
-    co_await DropSustained(context, inode);  // a failure is left to the clean-up of this session
+    co_await DropSustained(context, session_id_, inode);  // a failure is left to the clean-up of this session
   }
   co_return 0;
 }
@@ -100,13 +100,15 @@ bool Writer::IsOpen(Inode inode) const {
   return std::any_of(open_files_.begin(), open_files_.end(), [inode](const auto& open) { return open.second.inode == inode; });
 }
 
-sim::Task<void> Writer::DropSustained(Context* context, Inode inode) {
+sim::Task<int> Writer::DropSustained(Context* context, uint64_t session, Inode inode) {
   SustainedArguments arguments;
+  arguments.session = session;
   arguments.inode = inode;
-  const int error = co_await Run(context, TransactionKind::kOperation, &Writer::DropSustainedBody, &arguments);
+  const int error = co_await Run(context, context->kind, &Writer::DropSustainedBody, &arguments);
   if (error == 0 && arguments.data_deleted) {
     co_await DeleteFileData(context, inode, arguments.length);
   }
+  co_return error;
 }
 
 sim::Task<Status> Writer::DropSustainedBody(Attempt* attempt, SustainedArguments* arguments) {
@@ -121,9 +123,8 @@ sim::Task<Status> Writer::DropSustainedBody(Attempt* attempt, SustainedArguments
   const Attr attr = **read;
   attempt->PutRaw(DeletedFileKey(arguments->inode, attr.length), EncodeInt64Be(WallSeconds()));
   attempt->RemoveInode(arguments->inode, attr, {});
-  attempt->DeleteRaw(SustainedKey(session_id_, arguments->inode));
-  attempt->usage.space = -static_cast<int64_t>(SpaceOf(attr.length));
-  attempt->usage.inodes = -1;
+  attempt->DeleteRaw(SustainedKey(arguments->session, arguments->inode));
+  attempt->usage.AddInode(attr, -1);
   arguments->data_deleted = true;
   arguments->length = attr.length;
   co_return Status::Ok();

@@ -112,7 +112,7 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
     }
   }
   const bool several_links = !attr.parent.valid();
-  attempt->usage.directories.push_back({parent, StatOf(attr, -1)});
+  attempt->usage.AddEntry(parent, attr, -1);
   SetChanged(&attr, options_.wall_ns());
   const bool gone = !hour.valid() && attr.nlink <= 1;
   if (gone) {
@@ -137,7 +137,7 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
       attr.parent = hour;
     }
     attempt->AddDentry(hour, trash_name, entry);
-    attempt->usage.directories.push_back({hour, StatOf(attr, 1)});
+    attempt->usage.AddEntry(hour, attr, 1);
   } else {
     attr.nlink -= 1;
   }
@@ -186,8 +186,7 @@ sim::Task<Status> Writer::DropLastLink(Attempt* attempt, Inode inode, Attr attr,
     attempt->PutRaw(DeletedFileKey(inode, attr.length), EncodeInt64Be(WallSeconds()));
     outcome->data_deleted = true;
   }
-  attempt->usage.space -= attr.type == kTypeFile ? static_cast<int64_t>(SpaceOf(attr.length)) : 4096;
-  attempt->usage.inodes -= 1;
+  attempt->usage.AddInode(attr, -1);
   co_return Status::Ok();
 }
 
@@ -291,14 +290,16 @@ sim::Task<Status> Writer::DropDirectory(Attempt* attempt, Inode parent, const By
   if (has_quota->has_value()) {
     attempt->DeleteRaw(quota);
   }
-  attempt->usage.directories.push_back({parent, StatOf(attr, -1)});
+  if (parent != kTrashInode) {  // an hour directory that expired: nobody keeps the trash's own statistics
+    attempt->usage.AddEntry(parent, attr, -1);
+  }
   if (hour.valid()) {
     SetChanged(&attr, options_.wall_ns());
     attr.parent = hour;
     const Bytes trash_name = TrashEntryName(parent, inode, *name);
     attempt->AddDentry(hour, trash_name, entry);
     attempt->PutAttr(inode, attr);
-    attempt->usage.directories.push_back({hour, StatOf(attr, 1)});
+    attempt->usage.AddEntry(hour, attr, 1);
     co_return Status::Ok();
   }
   const Key first_xattr = XattrKey(inode, "");
@@ -311,8 +312,7 @@ sim::Task<Status> Writer::DropDirectory(Attempt* attempt, Inode parent, const By
     names.push_back(key.name);
   }
   attempt->RemoveInode(inode, attr, names);
-  attempt->usage.space -= 4096;
-  attempt->usage.inodes -= 1;
+  attempt->usage.AddInode(attr, -1);
   co_return Status::Ok();
 }
 

@@ -56,7 +56,7 @@ sim::Task<int> Writer::RemoveDirectoryTree(Context* context, RemoveArguments ent
         co_return error;
       }
     }
-    error = co_await Run(context, TransactionKind::kOperation, &Writer::RmdirBody, &entry);
+    error = co_await Run(context, context->kind, &Writer::RmdirBody, &entry);
     if (error != ENOTEMPTY) {
       co_return error;
     }
@@ -68,7 +68,7 @@ sim::Task<int> Writer::EmptyDirectory(Context* context, Inode directory, bool sk
   for (int round = 0; round < kRoundsMax; ++round) {
     ListArguments list;
     list.inode = directory;
-    int error = co_await Run(context, TransactionKind::kOperation, &Writer::ListBody, &list);
+    int error = co_await Run(context, context->kind, &Writer::ListBody, &list);
     if (error != 0 || list.names.empty()) {
       co_return error;
     }
@@ -109,7 +109,7 @@ sim::Task<int> Writer::BatchUnlink(Context* context, Inode directory, std::vecto
       error = co_await EnsureTrash(context, directory, &arguments.hour);
     }
     if (error == 0) {
-      error = co_await Run(context, TransactionKind::kOperation, &Writer::BatchUnlinkBody, &arguments);
+      error = co_await Run(context, context->kind, &Writer::BatchUnlinkBody, &arguments);
     }
     if (error != 0) {
       co_return error;
@@ -211,7 +211,7 @@ sim::Task<Status> Writer::BatchUnlinkBody(Attempt* attempt, BatchUnlinkArguments
       continue;  // a name without an inode
     }
     const Attr attr = found->second;
-    attempt->usage.directories.push_back({a.directory, StatOf(attr, -1)});
+    attempt->usage.AddEntry(a.directory, attr, -1);
     if (written.insert(inode).second) {
       if (attr.nlink > 0) {
         attempt->PutAttr(inode, attr);
@@ -224,7 +224,7 @@ sim::Task<Status> Writer::BatchUnlinkBody(Attempt* attempt, BatchUnlinkArguments
     }
     if (entry.hour.valid()) {
       attempt->AddDentry(entry.hour, TrashEntryName(a.directory, inode, entry.name), entry.dentry);
-      attempt->usage.directories.push_back({entry.hour, StatOf(attr, 1)});
+      attempt->usage.AddEntry(entry.hour, attr, 1);
     }
     if (attr.parent.valid() || attr.nlink == 0) {
       continue;

@@ -84,12 +84,24 @@ sim::Task<void> Writer::DeleteSlices(Context* context, std::vector<SliceName> sl
         continue;
       }
     }
-    SliceArguments arguments{slice, 0};
+    SliceArguments arguments;
+    arguments.slice = slice;
     co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteReferences, &arguments);
   }
 }
 
 sim::Task<Status> Writer::DeleteReferences(Attempt* attempt, SliceArguments* arguments) {
+  if (arguments->only_if_zero) {
+    const SliceName slice = arguments->slice;
+    Result<int64_t> references = co_await attempt->GetReferences(slice);
+    if (!references.ok()) {
+      co_return references.error();
+    }
+    if (*references != 0) {
+      attempt->error = EINVAL;
+      co_return Status::Ok();
+    }
+  }
   attempt->DeleteRaw(SliceReferencesKey(arguments->slice.id, arguments->slice.size));
   co_return Status::Ok();
 }

@@ -16,34 +16,81 @@ void AddTo(const DirStat& delta, DirStat* stat) {
 
 }  // namespace
 
+void UsageDelta::AddInode(const Attr& attr, int64_t sign) {
+  const int64_t bytes = sign * static_cast<int64_t>(SpaceOf(attr.type == kTypeFile ? attr.length : 0));
+  space += bytes;
+  inodes += sign;
+  owners.push_back({attr.uid, attr.gid, bytes, sign});
+}
+
+void UsageDelta::AddEntry(Inode directory, const Attr& attr, int64_t sign) {
+  const DirStat change = StatOf(attr, sign);
+  directories.push_back({directory, change});
+  if (!IsTrash(directory)) {
+    trees.push_back({directory, change.space, change.inodes});
+  }
+}
+
+void UsageDelta::AddLengthChange(Inode inode, const Attr& attr, uint64_t new_length) {
+  const int64_t more_length = static_cast<int64_t>(new_length) - static_cast<int64_t>(attr.length);
+  const int64_t more_space = static_cast<int64_t>(SpaceOf(new_length)) - static_cast<int64_t>(SpaceOf(attr.length));
+  if (more_length == 0 && more_space == 0) {
+    return;
+  }
+  space += more_space;
+  owners.push_back({attr.uid, attr.gid, more_space, 0});
+  if (attr.parent.valid()) {
+    directories.push_back({attr.parent, DirStat{more_length, more_space, 0}});
+    trees.push_back({attr.parent, more_space, 0});
+  } else {
+    links.push_back({inode, more_length, more_space});
+  }
+}
+
 void Writer::AddUsage(const UsageDelta& delta) {
   pending_space_ += delta.space;
   pending_inodes_ += delta.inodes;
   for (const auto& [directory, change] : delta.directories) {
     AddTo(change, &pending_directories_[directory]);
   }
+  if (setting_.user_group_quota) {
+    for (const OwnerUsage& owner : delta.owners) {
+      if (owner.space != 0 || owner.inodes != 0) {
+        quotas_.AddToOwner(owner.uid, owner.gid, owner.space, owner.inodes);
+      }
+    }
+  }
+  if (HasPendingUsage()) {
+    changed_.NotifyAll();
+  }
 }
 
 sim::Task<int> Writer::Flush(Context* context) {
-  // Taken out first: what operations add while the flush runs belongs to the next one. What fails is
-  // lost, as in a crash: the counters are eventual.
-  const int64_t space = std::exchange(pending_space_, 0);
-  const int64_t inodes = std::exchange(pending_inodes_, 0);
-  std::map<Inode, DirStat> directories = std::exchange(pending_directories_, {});
-  int first_error = 0;
-  if (space != 0) {
-    FlushArguments arguments;
-    arguments.counter = "usedSpace";
-    arguments.delta = space;
-    first_error = co_await Run(context, TransactionKind::kUsageFlush, &Writer::FlushCounter, &arguments);
+  while (flushing_) {
+    co_await changed_.Wait();
   }
-  if (inodes != 0) {
-    FlushArguments arguments;
-    arguments.counter = "totalInodes";
-    arguments.delta = inodes;
-    const int error = co_await Run(context, TransactionKind::kUsageFlush, &Writer::FlushCounter, &arguments);
+  flushing_ = true;
+  // What operations add while the flush runs belongs to the next one. A counter that failed is tried again by the next flush, even if its
+  // transaction was undetermined and did commit; directory statistics that failed are lost. Both are eventual.
+  int first_error = 0;
+  IdArguments space{"usedSpace", pending_space_, 0};
+  if (space.step != 0) {
+    first_error = co_await Run(context, TransactionKind::kUsageFlush, &Writer::IncrementCounter, &space);
+    if (first_error == 0) {
+      pending_space_ -= space.step;
+      used_space_ = space.value;
+    }
+  }
+  IdArguments inodes{"totalInodes", pending_inodes_, 0};
+  if (inodes.step != 0) {
+    const int error = co_await Run(context, TransactionKind::kUsageFlush, &Writer::IncrementCounter, &inodes);
+    if (error == 0) {
+      pending_inodes_ -= inodes.step;
+      used_inodes_ = inodes.value;
+    }
     first_error = first_error != 0 ? first_error : error;
   }
+  std::map<Inode, DirStat> directories = std::exchange(pending_directories_, {});
   while (!directories.empty()) {
     FlushArguments arguments;
     while (!directories.empty() && arguments.directories.size() < kDirectoriesPerFlush) {
@@ -59,16 +106,9 @@ sim::Task<int> Writer::Flush(Context* context) {
       first_error = first_error != 0 ? first_error : error;
     }
   }
+  flushing_ = false;
+  changed_.NotifyAll();
   co_return first_error;
-}
-
-sim::Task<Status> Writer::FlushCounter(Attempt* attempt, FlushArguments* arguments) {
-  Result<int64_t> value = co_await attempt->GetCounter(arguments->counter);
-  if (!value.ok()) {
-    co_return value.error();
-  }
-  attempt->PutCounter(arguments->counter, *value + arguments->delta);
-  co_return Status::Ok();
 }
 
 sim::Task<Status> Writer::FlushDirectories(Attempt* attempt, FlushArguments* arguments) {

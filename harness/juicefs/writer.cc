@@ -12,7 +12,9 @@ Writer::Writer(client::Store* store, WriterOptions options)
     : store_(store),
       options_(std::move(options)),
       prefix_(VolumePrefix(options_.volume_name)),
-      label_(fmt::format("w{}", options_.id)) {
+      label_(fmt::format("w{}", options_.id)),
+      timers_(store_->scheduler()),
+      changed_(store_->scheduler()) {
   CHECK(store_ != nullptr);
   CHECK(options_.wall_ns != nullptr) << "a writer needs the cluster's clock";
 }
@@ -33,6 +35,9 @@ sim::Task<std::optional<int>> Writer::Finish(Context* context, TransactionKind k
   }
   if (!attempt->wrote()) {
     co_return 0;
+  }
+  if (dead_) {
+    co_return EIO;
   }
   DeclaredTransaction declared;
   declared.label = std::move(label);
@@ -55,6 +60,10 @@ sim::Task<std::optional<int>> Writer::Finish(Context* context, TransactionKind k
     CHECK(info->commit_ts > declared.start_ts) << declared.label << ": a commit lies after its start";
     declared.commit_ts = info->commit_ts;
     AddUsage(attempt->usage);
+    co_await ChargeTrees(attempt->usage.trees);
+    if (!quotas_.Pending().empty()) {
+      changed_.NotifyAll();
+    }
   }
   context->result.transactions.push_back(declared);
   history_.push_back(std::move(declared));
@@ -103,120 +112,18 @@ sim::Task<int> Writer::TakeSlice(Context* context, uint64_t* id) {
   co_return 0;
 }
 
-sim::Task<Status> Writer::PutSessionRecord(Attempt* attempt, SessionArguments* arguments) {
-  if (arguments->read_first) {
-    const Key key = arguments->key;
-    Result<std::optional<Bytes>> old = co_await attempt->GetRaw(key);
-    if (!old.ok()) {
-      co_return old.error();
-    }
-  }
-  attempt->PutRaw(arguments->key, arguments->value);
-  co_return Status::Ok();
-}
-
-sim::Task<Status> Writer::RemoveSessionRecords(Attempt* attempt, SessionArguments*) {
-  attempt->DeleteRaw(SessionKey(KeyKind::kSessionExpiry, session_id_));
-  attempt->DeleteRaw(SessionKey(KeyKind::kSessionInfo, session_id_));
-  co_return Status::Ok();
-}
-
-sim::Task<Result<Format>> Writer::ReadSetting(sim::Label label) {
-  const std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), std::move(label));
-  Attempt reader(transaction.get(), &prefix_, 0);
-  const Key key = SettingKey();
-  Result<std::optional<Bytes>> text = co_await reader.GetRaw(key);
-  if (!text.ok()) {
-    co_return text.error();
-  }
-  if (!text->has_value()) {
-    co_return Status::NotFound("database is not formatted, please run `juicefs format ...` first");
-  }
-  Result<Setting> setting = DecodeSetting(**text);
-  if (!setting.ok()) {
-    co_return setting.error();
-  }
-  co_return std::move(setting->format);
-}
-
-sim::Task<Status> Writer::Start() {
-  CHECK_EQ(session_id_, uint64_t{0}) << "a writer starts once";
-  sim::Task<Result<Format>> read = ReadSetting(label_ / "setting");
-  Result<Format> setting = co_await std::move(read);
-  if (!setting.ok()) {
-    co_return setting.error();
-  }
-  setting_ = *std::move(setting);
-  Context context = MakeContext(label_ / "session");
-  IdArguments number{"nextSession", 1, 0};
-  int error = co_await Run(&context, TransactionKind::kSession, &Writer::IncrementCounter, &number);
-  if (error != 0) {
-    co_return Status::Unavailable("no session number");
-  }
-  session_id_ = static_cast<uint64_t>(number.value);
-  const int64_t lease_s = 5 * options_.mount.heartbeat_period_us / 1'000'000;
-  SessionArguments expiry{SessionKey(KeyKind::kSessionExpiry, session_id_), EncodeInt64Be(WallSeconds() + lease_s), false};
-  error = co_await Run(&context, TransactionKind::kSession, &Writer::PutSessionRecord, &expiry);
-  if (error != 0) {
-    co_return Status::Unavailable("no session expiry");
-  }
-  SessionArguments info{SessionKey(KeyKind::kSessionInfo, session_id_),
-                        fmt::format("{{\"Version\":\"1.4.1\",\"HostName\":\"writer-{}\",\"IPAddrs\":[\"10.0.0.{}\"],"
-                                    "\"MountPoint\":\"/jfs\",\"MountTime\":\"{}\",\"ProcessID\":{}}}",
-                                    options_.id, options_.id % 250 + 1, Rfc3339(options_.wall_ns()), 1000 + options_.id),
-                        false};
-  error = co_await Run(&context, TransactionKind::kSession, &Writer::PutSessionRecord, &info);
-  if (error != 0) {
-    co_return Status::Unavailable("no session information");
-  }
-  co_return Status::Ok();
-}
-
-sim::Task<void> Writer::RunBackground() {
-  Micros next_heartbeat_us = store_->scheduler()->now_us() + options_.mount.heartbeat_period_us;
-  while (!stopped_) {
-    co_await store_->scheduler()->Sleep(options_.mount.flush_period_us, label_.hash());
-    if (stopped_) {
-      break;
-    }
-    background_steps_ += 1;
-    Context context = MakeContext(label_.Numbered("background", background_steps_));
-    co_await Flush(&context);
-    if (store_->scheduler()->now_us() >= next_heartbeat_us && !stopped_) {
-      next_heartbeat_us += options_.mount.heartbeat_period_us;
-      const int64_t lease_s = 5 * options_.mount.heartbeat_period_us / 1'000'000;
-      SessionArguments expiry{SessionKey(KeyKind::kSessionExpiry, session_id_), EncodeInt64Be(WallSeconds() + lease_s),
-                              true};
-      co_await Run(&context, TransactionKind::kSession, &Writer::PutSessionRecord, &expiry);
-    }
-  }
-}
-
-sim::Task<Status> Writer::Stop() {
-  stopped_ = true;
-  Context context = MakeContext(label_ / "close");
-  while (!open_files_.empty()) {
-    co_await CloseHandle(&context, open_files_.begin()->first);
-  }
-  int error = co_await Flush(&context);
-  SessionArguments none;
-  const int removed = co_await Run(&context, TransactionKind::kSession, &Writer::RemoveSessionRecords, &none);
-  error = error != 0 ? error : removed;
-  if (error != 0) {
-    co_return Status::Unavailable("the session was not closed whole");
-  }
-  co_return Status::Ok();
-}
-
 sim::Task<OperationResult> Writer::Do(record::Operation operation) {
   CHECK(!busy_) << "a writer carries out one operation at a time";
-  CHECK(!stopped_) << "the writer was stopped";
+  CHECK(dead_ || !stopped_) << "the writer was stopped";
   busy_ = true;
   Context context = MakeContext(label_ / fmt::format("op{}", operation.id()));
   context.uid = operation.uid();
   context.gid = operation.gid();
-  sim::Task<int> run = Dispatch(&context, &operation);
-  const int error = co_await std::move(run);
+  int error = ENOTCONN;  // as a mount point answers whose client is gone
+  if (!dead_) {
+    sim::Task<int> run = Dispatch(&context, &operation);
+    error = co_await std::move(run);
+  }
   busy_ = false;
   context.result.error = error;
   context.result.acknowledged = error == 0;

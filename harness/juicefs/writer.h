@@ -5,14 +5,17 @@
 // operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
 // times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink; open files
 // (one that loses its last name while this session has it open lives on until its last close); with a BlockStore the blocks of
-// slices: uploaded before the commit that names them, deleted with the last reference.
-// NOT modelled: permission checks (the user is root), atime updates, quotas, locks, the change log, the hourly jobs, the client's
-// caches (of attributes, of blocks, of what is written but not uploaded: a write ends when it is committed). Background work that an
-// operation starts (deletion of data, compaction) is done at its end. Directory statistics of files with several links are not
-// adjusted on write and truncate. Parents with a default ACL and mode changes of inodes with an access ACL are refused with ENOTSUP
-// before anything is written. Symbolic links inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves
-// them). Only whole hour directories are protected in the trash; their entries may be removed. Trees are removed and cloned one
-// directory after the other, without threads.
+// slices: uploaded before the commit that names them, deleted with the last reference. Of the session: setting, records, heartbeats
+// with what they read (the client ends itself when the volume is gone or another one), clean-up of the dead ones of others; mounts that
+// are read-only; clients that die. A session that is cleaned by others while it lives loses its locks and comes back with its next
+// heartbeat, as a real one. The elected jobs, see jobs.cc. Quotas of directories, users and groups and limits of the volume, see
+// operations_quota.cc.
+// NOT modelled: permission checks (the user is root), atime updates, locks, the change log, the client's caches (of attributes, of
+// blocks, of what is written but not uploaded: a write ends when it is committed). Background work that an operation starts (deletion of
+// data, compaction) is done at its end. Quotas and directory statistics of files with several links when they grow. Parents with a
+// default ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links inside a
+// path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour directories are protected in the
+// trash; their entries may be removed. Trees are removed and cloned one directory after the other, without threads.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
@@ -23,12 +26,15 @@
 #include <string>
 #include <vector>
 
+#include "fakes/sim/timers.h"
+#include "harness/client/history_collector.h"
 #include "harness/client/kv.h"
 #include "harness/juicefs/attempt.h"
 #include "harness/juicefs/block_store.h"
 #include "harness/juicefs/effects.h"
 #include "harness/juicefs/format.h"
 #include "harness/juicefs/mount_options.h"
+#include "harness/juicefs/quota_book.h"
 #include "proto/kvjury/case.pb.h"
 
 namespace kvjury::juicefs {
@@ -41,6 +47,8 @@ struct WriterOptions {
   MountOptions mount;
   /// Where slices are written to before they are committed; nullptr: no block is written or read. Must outlive the writer.
   BlockStore* blocks = nullptr;
+  /// How the hourly job ends the cluster's history; nullptr: it does not. Must outlive the writer.
+  client::HistoryCollector* history = nullptr;
 };
 
 /// An upper bound of tries of one transaction.
@@ -69,18 +77,28 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
   ~Writer();
 
-  /// Reads the volume's setting and makes the session: three transactions. Errors: kNotFound (the volume is not formatted), those of the store;
-  /// the session may be half made. Suspends.
+  /// Reads the volume's setting and makes the session: three transactions, or two when the volume has a change log; none on a read-only mount.
+  /// Errors: kNotFound (the volume is not formatted), those of the store; the session may be half made. Suspends.
   sim::Task<Status> Start();
 
   /// Carries out one operation; at most one at a time. Never fails otherwise than by errno. Suspends.
   sim::Task<OperationResult> Do(record::Operation operation);
 
-  /// Flushes usage about every second and sends heartbeats until Stop was called; spawn it in the caller's scope.
+  /// Everything that a session does by itself: flushes of usage, heartbeats, elected jobs. Sleeps until something is due. Ends when
+  /// the session does; spawn it in the caller's scope.
   sim::Task<void> RunBackground();
 
-  /// Flushes and removes the session records. Call after the last operation; RunBackground ends within one period. Suspends.
+  /// All jobs at once and without an election, and, as `juicefs gc --delete` does, what clones that were begun more than a day ago left behind.
+  /// For a session that was started. What fails stays for the next time. Suspends.
+  sim::Task<void> CollectGarbage();
+
+  /// Flushes and removes the session records; RunBackground ends at once. Call after the last operation. Nothing happens
+  /// after Die. Errors: kUnavailable when something was left behind. Suspends.
   sim::Task<Status> Stop();
+
+  /// The process is gone: nothing more is begun, nothing is flushed, the session's records stay. Operations answer ENOTCONN.
+  void Die();
+  [[nodiscard]] bool dead() const { return dead_; }
 
   /// Every transaction sent and not refused, background included, in order of their answers.
   [[nodiscard]] const std::vector<DeclaredTransaction>& history() const { return history_; }
@@ -94,7 +112,7 @@ class Writer {
   /// One operation or background step: names its transactions.
   struct Context {
     sim::Label label;
-    TransactionKind kind = TransactionKind::kOperation;
+    TransactionKind kind = TransactionKind::kOperation;  // of what users, jobs and clean-ups do alike
     Micros invoked_us = 0;
     uint64_t transactions_begun = 0;
     uint32_t uid = 0;  // who asks
@@ -128,8 +146,11 @@ class Writer {
   struct TrashArguments;
   struct FlushArguments;
   struct SessionArguments;
-  struct ChunkDeletionArguments;
+  struct StaleArguments;
+  struct FindArguments;
   struct SliceArguments;
+  struct QuotaArguments;
+  struct ChunkDeletionArguments;
   struct SustainedArguments;
   struct FallocateArguments;
   struct CopyArguments;
@@ -137,7 +158,7 @@ class Writer {
   struct CloneArguments;
   struct BatchUnlinkArguments;
 
-  // writer.cc: transactions, ids, sessions.
+  // writer.cc: transactions and ids.
   /// Runs `body` as one transaction with retries. Returns an errno; EIO for every failure of the store.
   template <class Arguments>
   sim::Task<int> Run(Context* context, TransactionKind kind, Body<Arguments> body, Arguments* arguments);
@@ -150,14 +171,87 @@ class Writer {
   sim::Task<Status> IncrementCounter(Attempt* attempt, IdArguments* arguments);
   /// The setting by a point read, decoded. Errors: kNotFound if there is none, kDataLoss, those of the store.
   sim::Task<Result<Format>> ReadSetting(sim::Label label);
-  sim::Task<Status> PutSessionRecord(Attempt* attempt, SessionArguments* arguments);
-  sim::Task<Status> RemoveSessionRecords(Attempt* attempt, SessionArguments* arguments);
+  // session.cc
+  [[nodiscard]] Bytes ExpiryRecord() const;
+  [[nodiscard]] Bytes InformationRecord() const;
+  sim::Task<Status> PutSessionRecords(Attempt* attempt, SessionArguments* arguments);
+  sim::Task<Status> RefreshSession(Attempt* attempt, SessionArguments* arguments);
+  /// The latest committed value, outside of any transaction.
+  sim::Task<Result<std::optional<Bytes>>> PointRead(sim::Label label, Key key);
+  /// Absent: 0.
+  sim::Task<Result<int64_t>> PointReadCounter(sim::Label label, const char* name);
+  /// One heartbeat: the session's lease, setting, counters; then perhaps the sessions of others.
+  sim::Task<void> Beat(Context* context);
+  /// False: the volume is no longer ours, and the client ends itself.
+  sim::Task<bool> ReloadSetting(Context* context);
+  sim::Task<void> CleanStaleSessions(Context context);
+  /// Locks, removed files that were open, and the records of a session. Returns an errno: then the records stay.
+  sim::Task<int> CleanSession(Context* context, uint64_t session);
+  sim::Task<Status> FindSessions(Attempt* attempt, StaleArguments* arguments);
+  sim::Task<Status> FindLeftovers(Attempt* attempt, StaleArguments* arguments);
+  sim::Task<Status> DropLocks(Attempt* attempt, StaleArguments* arguments);
+  sim::Task<Status> RemoveSessionRecords(Attempt* attempt, StaleArguments* arguments);
+
+  // background.cc
+  sim::Task<void> FlushLoop();
+  sim::Task<void> HeartbeatLoop();
+  /// False: the session ended first.
+  sim::Task<bool> SleepUntil(Micros due_us, std::string name);
+  /// `period_us` give or take a twentieth, by the name.
+  [[nodiscard]] Micros Jittered(Micros period_us, const sim::Label& label) const;
+  void EndBackground();
+  [[nodiscard]] bool HasPendingUsage() const { return pending_space_ != 0 || pending_inodes_ != 0 || !pending_directories_.empty(); }
+  /// True for the one client that sets the counter to now: it was at least nine tenths of a period old.
+  sim::Task<bool> Elected(Context* context, const char* counter, Micros period_us);
+  sim::Task<Status> SetIfOld(Attempt* attempt, IdArguments* arguments);
 
   // dispatch.cc: each group of operations answers nullopt for those of others.
   sim::Task<int> Dispatch(Context* context, const record::Operation* operation);
   std::optional<sim::Task<int>> DispatchNames(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchData(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchAttributes(Context* context, const record::Operation& operation);
+  std::optional<sim::Task<int>> DispatchQuota(Context* context, const record::Operation& operation);
+  std::optional<sim::Task<int>> DispatchSession(Context* context, const record::Operation& operation);
+
+  // jobs.cc: each body of a job is told whether it has to be elected first.
+  using Job = sim::Task<void> (Writer::*)(Context* context, bool elect);
+  void SpawnJobs(sim::Scope* scope);
+  sim::Task<void> JobLoop(const char* name, Micros period_us, Job job);
+  sim::Task<void> CleanDeletedFiles(Context* context, bool elect);
+  sim::Task<void> CleanSlices(Context* context, bool elect);
+  sim::Task<void> CleanTrash(Context* context, bool elect);
+  sim::Task<void> CleanChangelog(Context* context, bool elect);
+  sim::Task<void> CleanDetached(Context* context, bool elect);
+  /// Hour directories before `edge_s` (Unix seconds).
+  sim::Task<void> ExpireHours(Context* context, int64_t edge_s);
+  sim::Task<void> CleanDelayedSlices(Context* context, int64_t edge_s);
+  /// Records of [start, end) at one timestamp; none when they cannot be read.
+  sim::Task<std::vector<std::pair<Key, Bytes>>> Find(Context* context, Bytes start, Bytes end);
+  sim::Task<Status> FindRecords(Attempt* attempt, FindArguments* arguments);
+  sim::Task<Status> DeleteRecords(Attempt* attempt, FindArguments* arguments);
+  sim::Task<Status> DropDelayed(Attempt* attempt, SliceArguments* arguments);
+
+  // operations_quota.cc
+  [[nodiscard]] bool KeepsQuotas(QuotaKind kind) const;
+  sim::Task<void> LoadQuotas(Context* context);
+  /// For every operation that adds: so much more for this owner below each of these directories. 0, EDQUOT, or ENOSPC for the whole volume, by
+  /// what the session knows; nothing when nothing is added. May suspend.
+  sim::Task<int> CheckQuota(int64_t space, int64_t inodes, uint32_t uid, uint32_t gid, std::vector<Inode> parents);
+  [[nodiscard]] bool OwnerExceeds(QuotaKind kind, uint32_t id, int64_t space, int64_t inodes) const;
+  /// The directories that a file is in.
+  sim::Task<Result<std::vector<Inode>>> ParentsOf(Attempt* attempt, Inode inode, Inode parent);
+  /// It and all above, up to the root or to where an attribute is missing.
+  sim::Task<std::vector<Inode>> DirectoriesUpFrom(Inode directory);
+  sim::Task<void> ChargeTrees(std::vector<TreeUsage> trees);
+  sim::Task<int> FlushQuotas(Context* context);
+  sim::Task<Status> AddToQuotas(Attempt* attempt, QuotaArguments* arguments);
+  sim::Task<void> QuotaFlushLoop();
+  /// `limits` nullptr: delete it.
+  sim::Task<int> SetQuotaOf(Context* context, QuotaKind kind, Bytes path, uint64_t id, const Quota* limits);
+  sim::Task<Status> SetQuotaBody(Attempt* attempt, QuotaArguments* arguments);
+  sim::Task<Status> DeleteQuotaBody(Attempt* attempt, QuotaArguments* arguments);
+  /// Adds what is below a directory to the used numbers.
+  sim::Task<int> Summarize(Context* context, Inode directory, Quota* used);
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
@@ -170,7 +264,6 @@ class Writer {
   // usage.cc
   void AddUsage(const UsageDelta& delta);
   sim::Task<int> Flush(Context* context);
-  sim::Task<Status> FlushCounter(Attempt* attempt, FlushArguments* arguments);
   sim::Task<Status> FlushDirectories(Attempt* attempt, FlushArguments* arguments);
   sim::Task<Status> RecountDirectory(Attempt* attempt, FlushArguments* arguments);
 
@@ -227,7 +320,8 @@ class Writer {
   /// The file of a handle that allows this use, or of a path where `handle` is 0.
   sim::Task<int> FindFile(Context* context, Bytes path, uint32_t handle, FileUse use, Inode* file);
   [[nodiscard]] bool IsOpen(Inode inode) const;
-  sim::Task<void> DropSustained(Context* context, Inode inode);
+  /// A file without a name that `session` had open is gone. Returns an errno; a failure is left to the clean-up of that session.
+  sim::Task<int> DropSustained(Context* context, uint64_t session, Inode inode);
   sim::Task<Status> DropSustainedBody(Attempt* attempt, SustainedArguments* arguments);
 
   // operations_data.cc
@@ -300,14 +394,29 @@ class Writer {
   Format setting_;
   uint64_t session_id_ = 0;
   bool stopped_ = false;
+  bool started_ = false;
+  bool dead_ = false;
+  sim::Timers timers_;
+  std::vector<sim::Notifier*> sleepers_;  // of loops that wait for a time
+  sim::Notifier changed_;  // the session started or ended, usage grew, a flush ended
+  bool flushing_ = false;
+  sim::Scope* background_ = nullptr;  // while RunBackground runs
   bool busy_ = false;
-  uint64_t background_steps_ = 0;
+  uint64_t flushes_ = 0;
+  uint64_t collections_ = 0;
   uint64_t conflicts_ = 0;
   uint64_t next_inode_ = 0, end_inode_ = 0;
   uint64_t next_slice_ = 0, end_slice_ = 0;
   Bytes trash_hour_name_;
   Inode trash_hour_;
 
+  static constexpr size_t kDirectoryDepthMax = 4096;  // a cycle ends here
+  QuotaBook quotas_;
+  Quota quota_limits_;  // of the operation that sets them
+  uint64_t parent_reads_ = 0;
+  // What the heartbeat and the flushes read last; -1: nothing yet.
+  int64_t used_space_ = -1;
+  int64_t used_inodes_ = -1;
   int64_t pending_space_ = 0;
   int64_t pending_inodes_ = 0;
   std::map<Inode, DirStat> pending_directories_;

@@ -101,7 +101,8 @@ struct Writer::ReadArguments {
 struct Writer::IdArguments {
   const char* counter = nullptr;
   int64_t step = 0;
-  int64_t value = 0;  // out: after the increment
+  int64_t value = 0;  // out: after the increment; SetIfOld: in, the new value
+  bool changed = false;  // out of SetIfOld
 };
 
 struct Writer::TrashArguments {
@@ -110,17 +111,44 @@ struct Writer::TrashArguments {
 };
 
 struct Writer::FlushArguments {
-  const char* counter = nullptr;
-  int64_t delta = 0;
   std::vector<std::pair<Inode, DirStat>> directories;
   std::vector<Inode> recount;  // out: absent or negative
   Inode directory;             // RecountDirectory
 };
 
 struct Writer::SessionArguments {
-  Key key;
-  Bytes value;
-  bool read_first = false;
+  std::vector<std::pair<Key, Bytes>> records;
+};
+
+struct Writer::StaleArguments {
+  uint64_t session = 0;
+  KeyKind kind = KeyKind::kFlocks;    // of FindLeftovers: locks of one kind, or sustained inodes
+  std::vector<uint64_t> sessions;     // out of FindSessions
+  std::vector<std::pair<Key, uint64_t>> found;  // out of FindLeftovers, with the owner of a lock
+  Key lock;                           // DropLocks: one owner's in one file
+  uint64_t owner = 0;
+};
+
+struct Writer::FindArguments {
+  Bytes start;
+  Bytes end;
+  std::vector<std::pair<Key, Bytes>> records;  // out of FindRecords, in of DeleteRecords
+};
+
+struct Writer::SliceArguments {
+  SliceName slice;
+  bool only_if_zero = false;       // DeleteReferences: EINVAL otherwise
+  int64_t references = 0;          // out of ReadReferences: beyond the first
+  Key delayed;                     // DropDelayed: an L key
+  std::vector<SliceName> dropped;  // out of DropDelayed: no reference is left
+};
+
+struct Writer::QuotaArguments {
+  std::vector<PendingQuota> pending;  // AddToQuotas
+  QuotaKind kind = QuotaKind::kDirectory;
+  uint64_t id = 0;
+  Quota quota;           // SetQuotaBody: numbers below 0 are left alone
+  bool created = false;  // out of SetQuotaBody
 };
 
 struct Writer::ChunkDeletionArguments {
@@ -129,11 +157,6 @@ struct Writer::ChunkDeletionArguments {
   std::vector<uint32_t> chunks;  // out of ListChunks
   uint32_t chunk = 0;
   std::vector<SliceName> dropped;  // out of DeleteChunk: no reference is left
-};
-
-struct Writer::SliceArguments {
-  SliceName slice;
-  int64_t references = 0;  // out of ReadReferences: beyond the first
 };
 
 struct Writer::FallocateArguments {
@@ -195,6 +218,7 @@ struct Writer::BatchUnlinkArguments {
 };
 
 struct Writer::SustainedArguments {
+  uint64_t session = 0;
   Inode inode;
   bool data_deleted = false;  // out
   uint64_t length = 0;        // out

@@ -10,7 +10,7 @@ namespace kvjury::juicefs {
 
 template <class Arguments>
 sim::Task<int> Writer::Run(Context* context, TransactionKind kind, Body<Arguments> body, Arguments* arguments) {
-  for (uint32_t retry = 0; retry < kTransactionTriesMax; ++retry) {
+  for (uint32_t retry = 0; retry < kTransactionTriesMax && !dead_; ++retry) {
     context->transactions_begun += 1;
     sim::Label label = context->label.Numbered("txn", context->transactions_begun);
     std::string label_text = label.text();

@@ -19,10 +19,11 @@ constexpr char kVolume[] = "vol";
 /// A formatted volume with one running session.
 class Mounted {
  public:
-  explicit Mounted(uint32_t trash_days = 1) : store_(&scheduler_, {}) {
+  explicit Mounted(uint32_t trash_days = 1, MountOptions mount = {}) : store_(&scheduler_, {}) {
     store_.Preload(WithPrefix(FormatPairs(DefaultFormat(kVolume, trash_days), store_.wall_ns()), kVolume));
     WriterOptions options;
     options.volume_name = kVolume;
+    options.mount = mount;
     options.wall_ns = [this] { return store_.wall_ns(); };
     writer_ = std::make_unique<Writer>(&store_, options);
     Run(StartWriter(writer_.get()));
@@ -199,6 +200,47 @@ TEST(Writer, KnowsTheVolumesSettingFromItsStart) {
   }
   EXPECT_EQ(started.code(), StatusCode::kNotFound) << started;
   EXPECT_TRUE(empty.Snapshot(empty.Now()).empty()) << "nothing is written to a volume that is not there";
+}
+
+TEST(Writer, AReadOnlyMountReadsAndLeavesNoTrace) {
+  MountOptions mount;
+  mount.read_only = true;
+  Mounted mounted(1, mount);
+  const KeyValues before = mounted.Pairs();
+  record::Operation lookup;
+  lookup.mutable_lookup()->set_path("");
+  EXPECT_EQ(mounted.Do(lookup).error, 0);
+  record::Operation readdir;
+  readdir.mutable_readdir()->set_path("");
+  EXPECT_EQ(mounted.Do(readdir).error, 0);
+  EXPECT_EQ(mounted.Mkdir("d"), EROFS);
+  EXPECT_EQ(mounted.Create("f"), EROFS);
+  EXPECT_EQ(mounted.SetXattr("", "user.a", "b"), EROFS);
+  EXPECT_EQ(mounted.writer().session_id(), 0U);
+  mounted.Stop();
+  EXPECT_EQ(mounted.Pairs(), before);
+}
+
+TEST(Writer, AClientThatDiesFlushesNothingAndLeavesItsSession) {
+  Mounted mounted;
+  EXPECT_EQ(mounted.Create("f"), 0);
+  record::Operation die;
+  die.mutable_die();
+  EXPECT_EQ(mounted.Do(die).error, 0);
+  EXPECT_EQ(mounted.Create("g"), ENOTCONN);
+  mounted.Stop();
+  EXPECT_EQ(mounted.Value(CounterKey("usedSpace")), "absent");
+  EXPECT_EQ(mounted.Value(SessionKey(KeyKind::kSessionExpiry, 1)).size(), 8U);
+  EXPECT_NE(mounted.Value(SessionKey(KeyKind::kSessionInfo, 1)), "absent");
+}
+
+TEST(Writer, SleepLetsTimePass) {
+  Mounted mounted;
+  const int64_t before_ns = mounted.store().wall_ns();
+  record::Operation sleep;
+  sleep.mutable_sleep()->set_duration_us(3'600'000'000);
+  EXPECT_EQ(mounted.Do(sleep).error, 0);
+  EXPECT_EQ(mounted.store().wall_ns() - before_ns, 3'600'000'000'000);
 }
 
 TEST(Writer, TruncateAppendsTheGoldenZeroRecords) {
