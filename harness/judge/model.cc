@@ -136,6 +136,13 @@ struct Model::Applier {
     }
     model->contents_[e.inode][e.chunk].push_back(Slice{e.position, e.length, e.slice_id, e.offset});
   }
+  void operator()(const juicefs::SetAclRuleEffect& e) {
+    const auto [at, added] = model->acl_xattrs_.try_emplace(e.id, KernelAcl(e.rule));
+    if (!added) {
+      Anomaly(fmt::format("ACL rule {} is stored a second time", e.id));
+      at->second = KernelAcl(e.rule);
+    }
+  }
 };
 
 void Model::Apply(const DeclaredTransaction& transaction, Timestamp commit_ts) {

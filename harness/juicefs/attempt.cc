@@ -81,6 +81,12 @@ sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanFamily(const 
   if (first.kind == KeyKind::kLinkCount || first.kind == KeyKind::kChunk) {
     start = FullKey(first);
     start.resize(prefix_->size() + 10);  // A inode and the letter
+  } else if (first.kind == KeyKind::kAclRule) {
+    start = FullKey(first);
+    start.resize(prefix_->size() + 1);
+  } else if (first.kind == KeyKind::kChangelog) {
+    start = FullKey(first);
+    start.resize(prefix_->size() + 4);
   } else {
     start = FullKey(first);
   }
@@ -146,6 +152,11 @@ void Attempt::PutXattr(Inode inode, const Bytes& name, const Bytes& value) {
 void Attempt::RemoveXattr(Inode inode, const Bytes& name) {
   DeleteRaw(XattrKey(inode, name));
   effects.push_back(RemoveXattrEffect{inode, name});
+}
+
+void Attempt::PutAclRule(uint32_t id, const AclRule& rule) {
+  PutRaw(AclRuleKey(id), EncodeAclRule(rule));
+  effects.push_back(SetAclRuleEffect{id, rule});
 }
 
 void Attempt::AppendSlice(Inode inode, uint32_t index, std::vector<SliceRecord> records, const SliceRecord& added) {

@@ -77,9 +77,19 @@ std::optional<sim::Task<int>> Writer::DispatchAttributes(Context* context, const
     case record::Operation::kSetattr:
       return SetAttrAt(context, &operation.setattr());
     case record::Operation::kSetxattr:
-      return XattrAt(context, operation.setxattr().path(), operation.setxattr().name(), operation.setxattr().value());
+      return SetXattrAt(context, &operation.setxattr());
     case record::Operation::kRemovexattr:
-      return XattrAt(context, operation.removexattr().path(), operation.removexattr().name(), std::nullopt);
+      return RemoveXattrAt(context, &operation.removexattr());
+    case record::Operation::kGetXattr:
+      return GetXattrAt(context, operation.get_xattr().path(), operation.get_xattr().name());
+    case record::Operation::kListXattr:
+      return ListXattrAt(context, operation.list_xattr().path());
+    case record::Operation::kReadlink:
+      return ReadlinkAt(context, operation.readlink().path());
+    case record::Operation::kSetAcl:
+      return SetAclAt(context, &operation.set_acl());
+    case record::Operation::kGetAcl:
+      return GetAclAt(context, operation.get_acl().path(), operation.get_acl().is_default());
     case record::Operation::kReaddir:
       return ReaddirAt(context, operation.readdir().path());
     case record::Operation::kLookup:

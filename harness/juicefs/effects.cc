@@ -31,6 +31,9 @@ struct Describe {
     return fmt::format("AppendSlice {} chunk {} at {}: slice {} + {}, {} bytes", e.inode.value(), e.chunk, e.position,
                        e.slice_id, e.offset, e.length);
   }
+  std::string operator()(const SetAclRuleEffect& e) const {
+    return fmt::format("SetAclRule {}: {} users, {} groups", e.id, e.rule.users.size(), e.rule.groups.size());
+  }
 };
 
 }  // namespace

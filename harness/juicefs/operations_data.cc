@@ -71,7 +71,8 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
     co_return Status::Ok();
   }
   Attr attr = **read;
-  if ((attr.flags & kFlagImmutable) != 0 || attr.type != kTypeFile) {
+  const bool may_open = (attr.flags & (kFlagImmutable | kFlagAppend)) == 0 && !(attr.parent > kTrashInode);
+  if ((arguments->opens && !may_open) || attr.type != kTypeFile) {
     attempt->error = EPERM;
     co_return Status::Ok();
   }
@@ -119,7 +120,7 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
     co_return Status::Ok();
   }
   Attr attr = **read;
-  if ((attr.flags & (kFlagImmutable | kFlagAppend)) != 0 || attr.type != kTypeFile) {
+  if ((attr.flags & (kFlagImmutable | kFlagAppend)) != 0 || attr.type != kTypeFile || attr.parent > kTrashInode) {
     attempt->error = EPERM;
     co_return Status::Ok();
   }
@@ -183,6 +184,7 @@ sim::Task<int> Writer::ReadAt(Context* context, Bytes path, uint64_t offset, uin
     co_return error;
   }
   ReadArguments arguments;
+  arguments.context = context;
   arguments.inode = entry.inode;
   arguments.offset = offset;
   arguments.length = length;
@@ -208,6 +210,10 @@ sim::Task<Status> Writer::ReadBody(Attempt* attempt, ReadArguments* arguments) {
     co_return Status::Ok();
   }
   arguments->attr = **attr;
+  if (KeepsAccessTimes() && arguments->context != nullptr) {
+    sim::Task<void> touch = TouchAccessTime(arguments->context, arguments->inode, arguments->attr);
+    co_await std::move(touch);
+  }
   const uint64_t begin = std::min(arguments->offset, arguments->attr.length);
   const uint64_t end = begin + std::min(arguments->length, arguments->attr.length - begin);
   if (begin == end) {

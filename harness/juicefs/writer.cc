@@ -31,6 +31,7 @@ sim::Task<std::optional<int>> Writer::Finish(Context* context, TransactionKind k
   if (attempt->error != 0) {
     co_return attempt->error;
   }
+  AppendToChangeLog(attempt, transaction->start_ts());
   if (!attempt->wrote()) {
     co_return 0;
   }
@@ -55,6 +56,11 @@ sim::Task<std::optional<int>> Writer::Finish(Context* context, TransactionKind k
     CHECK(info->commit_ts > declared.start_ts) << declared.label << ": a commit lies after its start";
     declared.commit_ts = info->commit_ts;
     AddUsage(attempt->usage);
+    for (const Effect& effect : attempt->effects) {
+      if (const auto* stored = std::get_if<SetAclRuleEffect>(&effect)) {
+        acl_cache_.Put(stored->id, stored->rule);
+      }
+    }
   }
   context->result.transactions.push_back(declared);
   history_.push_back(std::move(declared));
@@ -147,6 +153,10 @@ sim::Task<Status> Writer::Start() {
     co_return setting.error();
   }
   setting_ = *std::move(setting);
+  if (setting_.enable_acl) {
+    const Status rules = co_await ReadAclRules();
+    CO_RETURN_IF_ERROR(rules);
+  }
   Context context = MakeContext(label_ / "session");
   IdArguments number{"nextSession", 1, 0};
   int error = co_await Run(&context, TransactionKind::kSession, &Writer::IncrementCounter, &number);

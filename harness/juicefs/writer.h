@@ -4,12 +4,17 @@
 // Modelled: write conflicts are tried again up to 50 times with (i+1)^2 ms of back-off, an undetermined commit never is (the
 // operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
 // times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink.
-// NOT modelled: open files (an unlinked file is never sustained), permission checks and umask (the user is root), atime
-// updates, quotas, locks, the change log, compaction, the hourly jobs, blocks in the object storage, the client's attribute
-// cache. Directory statistics of files with several links are not adjusted on write and truncate. Parents with a default
-// ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links
-// inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour
-// directories are protected in the trash; their entries may be removed.
+// Also modelled: the caller's user and group (owner of new inodes, set-gid directories), extended attributes, ACLs with the client's cache of rules,
+// flags and tiers of inodes, access times, the change log's texts for attributes, xattrs, ACLs and access times.
+// Checks: only those that the client makes on a default mount: the sticky bit (EACCES), mode, group and times of another's inode, flags, the
+// trash. Permission bits, ACLs' permissions, chown to another user, privileges for flags and namespaces of xattrs are checked by the kernel in
+// front of the client (EACCES, EPERM) and are not here; where both look, the kernel's errno differs (EPERM for the sticky bit). A mode comes
+// as the kernel hands it on: the umask is taken off. Flags do not keep modes, owners, times and xattrs from being changed, as in JuiceFS.
+// NOT modelled: open files (an unlinked file is never sustained), quotas, locks, the change log's texts for all other operations,
+// case-insensitive look-up, compaction, the hourly jobs, blocks in the object storage, the client's attribute and link caches. Directory
+// statistics of files with several links are not adjusted on write and truncate. After a write conflict the real client stores an ACL's id
+// without its rule; here the rule is stored. Symbolic links inside a path are not followed and `..` is EINVAL (the kernel of a real mount
+// resolves them). Only whole hour directories are protected in the trash.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
@@ -20,6 +25,7 @@
 #include <vector>
 
 #include "harness/client/kv.h"
+#include "harness/juicefs/acl_rules.h"
 #include "harness/juicefs/attempt.h"
 #include "harness/juicefs/block_store.h"
 #include "harness/juicefs/effects.h"
@@ -50,7 +56,8 @@ struct OperationResult {
   Micros completed_us = 0;
   std::vector<DeclaredTransaction> transactions;  // in commit order of this writer
   // What reading operations saw.
-  std::vector<Bytes> names;          // readdir, byte order
+  std::vector<Bytes> names;          // readdir and listxattr, byte order
+  std::optional<Bytes> value;        // getxattr, an ACL in the kernel's form, the target of readlink
   std::optional<Attr> attr;          // lookup and read
   std::map<uint32_t, std::vector<SliceRecord>> extents;  // read: records of the chunks touched
 };
@@ -103,6 +110,8 @@ class Writer {
     Bytes name;                   // empty for the root
     std::optional<Dentry> entry;  // what is there, at the time of the look-up
   };
+  struct AclArguments;
+  struct ChangeLogArguments;
   struct CreateArguments;
   struct LinkArguments;
   struct RemoveArguments;
@@ -113,7 +122,9 @@ class Writer {
   struct XattrArguments;
   struct ListArguments;
   struct ReadArguments;
+  struct ReadlinkArguments;
   struct IdArguments;
+  struct InodeArguments;
   struct TrashArguments;
   struct FlushArguments;
   struct SessionArguments;
@@ -159,6 +170,8 @@ class Writer {
   // operations_create.cc
   sim::Task<int> CreateAt(Context* context, Bytes path, CreateArguments arguments);
   sim::Task<Status> CreateBody(Attempt* attempt, CreateArguments* arguments);
+  /// What an inode made by this caller in this directory starts with, times and ACLs aside.
+  static Attr NewAttr(const Attempt& attempt, const CreateArguments& arguments, const Attr& parent);
   sim::Task<int> LinkAt(Context* context, Bytes from, Bytes to);
   sim::Task<Status> LinkBody(Attempt* attempt, LinkArguments* arguments);
 
@@ -179,6 +192,8 @@ class Writer {
 
   // operations_rename.cc
   sim::Task<int> RenameAt(Context* context, Bytes from, Bytes to, uint32_t flags);
+  /// The errno with which these directories do not let the source go to the target; 0: they do.
+  static int CheckMove(const Attempt& attempt, const RenameArguments& arguments);
   sim::Task<Status> RenameBody(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> RenameReplaced(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to);
@@ -194,11 +209,52 @@ class Writer {
   // operations_attr.cc
   sim::Task<int> SetAttrAt(Context* context, const record::SetAttr* change);
   sim::Task<Status> SetAttrBody(Attempt* attempt, SetAttrArguments* arguments);
-  sim::Task<int> XattrAt(Context* context, Bytes path, Bytes name, std::optional<Bytes> value);
-  sim::Task<Status> XattrBody(Attempt* attempt, XattrArguments* arguments);
   sim::Task<int> ReaddirAt(Context* context, Bytes path);
   sim::Task<Status> ListBody(Attempt* attempt, ListArguments* arguments);
   sim::Task<int> LookupAt(Context* context, Bytes path);
+
+  // operations_xattr.cc
+  sim::Task<int> SetXattrAt(Context* context, const record::SetXattr* change);
+  sim::Task<int> RemoveXattrAt(Context* context, const record::RemoveXattr* change);
+  sim::Task<Status> XattrBody(Attempt* attempt, XattrArguments* arguments);
+  sim::Task<int> GetXattrAt(Context* context, Bytes path, Bytes name);
+  sim::Task<int> ListXattrAt(Context* context, Bytes path);
+  sim::Task<Status> ListXattrBody(Attempt* attempt, ListArguments* arguments);
+  sim::Task<int> ReadlinkAt(Context* context, Bytes path);
+  sim::Task<Status> ReadlinkBody(Attempt* attempt, ReadlinkArguments* arguments);
+
+  // access_time.cc
+  [[nodiscard]] bool KeepsAccessTimes() const { return options_.mount.atime != AtimeMode::kNoAtime && !options_.mount.read_only; }
+  /// True if the mount's mode asks for a newer access time than `attr` has.
+  [[nodiscard]] bool IsAccessTimeDue(const Attr& attr) const;
+  /// Writes the inode with the access time now, if that is due.
+  void WriteAccessTime(Attempt* attempt, Inode inode, Attr attr);
+  /// What opening, reading and listing do; `known` is what the operation has seen of the inode (absent: it is read first). Failures are nobody's.
+  sim::Task<void> TouchAccessTime(Context* context, Inode inode, std::optional<Attr> known);
+  sim::Task<Status> TouchBody(Attempt* attempt, InodeArguments* arguments);
+
+  // change_log.cc
+  /// Adds the record of `attempt->log` where the volume keeps a change log.
+  void AppendToChangeLog(Attempt* attempt, Timestamp start_ts);
+  /// Removes records older than `age_us_max` and those beyond the newest `lines_max` (0: no bound), by batches of 1000. Errno.
+  sim::Task<int> CleanUpChangeLog(Context* context, Micros age_us_max, int64_t lines_max);
+  sim::Task<Status> ListChangeLog(Attempt* attempt, ChangeLogArguments* arguments);
+  sim::Task<Status> RemoveFromChangeLog(Attempt* attempt, ChangeLogArguments* arguments);
+
+  // operations_acl.cc
+  sim::Task<Status> ReadAclRules();
+  /// Rule `id` from the cache or the store; absent for id 0. A rule that is missing from the store sets EIO.
+  sim::Task<Status> GetAclRule(Attempt* attempt, uint32_t id, std::optional<AclRule>* rule);
+  /// The id of this rule, which is stored by `attempt` if the client knows none; 0 for an empty rule.
+  sim::Task<Status> InsertAclRule(Context* context, Attempt* attempt, const AclRule* rule, uint32_t* id);
+  /// Mode and ACL ids of a new inode in a directory with a default ACL.
+  sim::Task<Status> InheritAcl(Context* context, Attempt* attempt, const Attr* parent, uint16_t mode, Attr* attr);
+  sim::Task<int> SetAclAt(Context* context, const record::SetAcl* acl);
+  sim::Task<int> SetAclOf(Context* context, Dentry entry, bool is_default, AclRule rule);
+  sim::Task<Status> SetAclBody(Attempt* attempt, AclArguments* arguments);
+  sim::Task<int> GetAclAt(Context* context, Bytes path, bool is_default);
+  sim::Task<int> GetAclOf(Context* context, Dentry entry, bool is_default);
+  sim::Task<Status> GetAclBody(Attempt* attempt, AclArguments* arguments);
 
   /// Parent rule: true if the parent's attribute must be written; changes its times then.
   bool TouchParent(const Attempt& attempt, bool nlink_changed, Attr* parent) const;
@@ -223,6 +279,9 @@ class Writer {
   uint64_t next_slice_ = 0, end_slice_ = 0;
   Bytes trash_hour_name_;
   Inode trash_hour_;
+
+  AclCache acl_cache_;
+  uint64_t logged_ = 0;  // texts of the change log, those of refused tries included
 
   int64_t pending_space_ = 0;
   int64_t pending_inodes_ = 0;
