@@ -9,6 +9,7 @@
 #include "harness/juicefs/acl_rules.h"
 #include "harness/juicefs/change_log.h"
 #include "harness/juicefs/format_volume.h"
+#include "harness/juicefs/lock_ranges.h"
 #include "harness/juicefs/test_store.h"
 #include "harness/juicefs/test_volumes.h"
 #include "harness/juicefs/writer.h"
@@ -327,6 +328,92 @@ TEST(Acls, GoThroughTheKernelsFormUnchanged) {
   EXPECT_FALSE(ParsePosixAclXattr(twice).has_value());
   EXPECT_FALSE(ParsePosixAclXattr(Hex("02000000 0200 0700 e9030000")).has_value()) << "a named entry without a mask";
   EXPECT_FALSE(ParsePosixAclXattr(Hex("03000000")).has_value());
+}
+
+TEST(Locks, OfAFileAreOneRecordWithEveryOwner) {
+  Sessions s(DefaultFormat(kVolume, 1), 2);
+  ASSERT_EQ(s.Error("create { path: 'f' mode: 0644 }"), 0);
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 0xabc kind: 1 }"), 0);
+  EXPECT_EQ(ToHex(s.Value(FlocksKey(Inode(2)))), ToHex(Hex("0000000000000001 0000000000000abc 57")));
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 0xabd kind: 0 }"), EAGAIN);
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 0xabc kind: 0 }", 0, 0, 1), EAGAIN) << "the same number of another session";
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 0xabc kind: 0 }"), 0);
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 1 kind: 0 }", 0, 0, 1), 0);
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 0xabc kind: 1 }"), EAGAIN);
+  EXPECT_EQ(DecodeFlocks(s.Value(FlocksKey(Inode(2))))->size(), 2U);
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 0xabc kind: 2 }"), 0);
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 1 kind: 2 }", 0, 0, 1), 0);
+  EXPECT_EQ(s.Value(FlocksKey(Inode(2))), "absent");
+  EXPECT_EQ(s.Error("flock { path: 'f' owner: 1 kind: 3 }"), EINVAL);
+  EXPECT_EQ(s.Error("flock { path: 'none' owner: 1 kind: 1 }"), ENOENT);
+}
+
+TEST(Locks, OfRangesConflictAndAreFoundByWhoAsks) {
+  Sessions s(DefaultFormat(kVolume, 1), 2);
+  ASSERT_EQ(s.Error("create { path: 'f' mode: 0644 }"), 0);
+  EXPECT_EQ(s.Error("set_lock { path: 'f' owner: 0xabc kind: 1 start: 0 end: 99 pid: 4242 }"), 0);
+  EXPECT_EQ(ToHex(s.Value(PlocksKey(Inode(2)))),
+            ToHex(Hex("0000000000000001 0000000000000abc 00000018 00000001 00001092 0000000000000000 0000000000000063")));
+  EXPECT_EQ(s.Error("set_lock { path: 'f' owner: 2 kind: 0 start: 99 end: 200 }", 0, 0, 1), EAGAIN);
+  EXPECT_EQ(s.Error("set_lock { path: 'f' owner: 2 kind: 0 start: 100 end: 200 pid: 5 }", 0, 0, 1), 0);
+  EXPECT_EQ(s.Do("get_lock { path: 'f' owner: 3 kind: 0 start: 50 end: 150 }").lock, (PlockRange{1, 4242, 0, 99}));
+  EXPECT_EQ(s.Do("get_lock { path: 'f' owner: 3 kind: 1 start: 150 end: 160 }").lock, (PlockRange{0, 0, 100, 200})) << "no pid of another host";
+  EXPECT_FALSE(s.Do("get_lock { path: 'f' owner: 3 kind: 0 start: 150 end: 160 }").lock.has_value());
+  EXPECT_FALSE(s.Do("get_lock { path: 'f' owner: 0xabc kind: 1 start: 0 end: 9 }").lock.has_value()) << "one's own";
+  EXPECT_EQ(s.Error("set_lock { path: 'f' owner: 3 kind: 1 start: 0 end: 9 block: true }"), EINTR) << "nobody lets go";
+  EXPECT_TRUE(s.Do("set_lock { path: 'f' owner: 9 kind: 2 start: 0 end: 9 }").transactions.empty()) << "nothing is held";
+  EXPECT_EQ(s.Error("set_lock { path: 'f' owner: 0xabc kind: 2 start: 0 end: 99 }"), 0);
+  EXPECT_EQ(s.Error("set_lock { path: 'f' owner: 2 kind: 2 start: 0 end: 999 }", 0, 0, 1), 0);
+  EXPECT_EQ(s.Value(PlocksKey(Inode(2))), "absent");
+  EXPECT_EQ(s.Error("set_lock { path: 'f' owner: 2 kind: 1 start: 5 end: 4 }"), EINVAL);
+}
+
+TEST(LockRanges, MergeAndSplit) {
+  using Ranges = std::vector<PlockRange>;
+  const Ranges held = {{1, 7, 0, 99}};
+  EXPECT_EQ(SetLockRange(held, {2, 7, 40, 49}), (Ranges{{1, 7, 0, 39}, {1, 7, 50, 99}}));
+  EXPECT_EQ(SetLockRange(held, {0, 7, 40, 49}), (Ranges{{1, 7, 0, 39}, {0, 7, 40, 49}, {1, 7, 50, 99}}));
+  EXPECT_EQ(SetLockRange(held, {1, 7, 100, 120}), (Ranges{{1, 7, 0, 120}}));
+  EXPECT_EQ(SetLockRange(held, {1, 8, 100, 120}), (Ranges{{1, 7, 0, 99}, {1, 8, 100, 120}})) << "of another process";
+  EXPECT_EQ(SetLockRange({{1, 7, 0, 9}, {1, 7, 20, 29}}, {1, 7, 5, 25}), (Ranges{{1, 7, 0, 29}}));
+  EXPECT_EQ(SetLockRange(held, {2, 7, 0, UINT64_MAX}), Ranges());
+}
+
+TEST(AccessTimes, AreWrittenAsTheMountSays) {
+  for (const AtimeMode mode : {AtimeMode::kNoAtime, AtimeMode::kRelatime, AtimeMode::kStrictAtime}) {
+    MountOptions mount;
+    mount.atime = mode;
+    Sessions s(DefaultFormat(kVolume, 1), 1, mount);
+    ASSERT_EQ(s.Error("mkdir { path: 'd' mode: 0755 }"), 0);
+    ASSERT_EQ(s.Error("create { path: 'd/f' mode: 0644 }"), 0);
+    s.Sleep(2'000'000);
+    ASSERT_EQ(s.Error("write { path: 'd/f' length: 10 }"), 0);
+    s.Sleep(2'000'000);
+    const bool on = mode != AtimeMode::kNoAtime;
+    EXPECT_EQ(s.Do("read { path: 'd/f' length: 10 }").transactions.size(), on ? 1U : 0U) << "changed since it was read";
+    EXPECT_EQ(s.AttrOf(3).atime_s > s.AttrOf(3).mtime_s, on);
+    s.Sleep(2'000'000);
+    const size_t strict = mode == AtimeMode::kStrictAtime ? 1 : 0;
+    EXPECT_EQ(s.Do("read { path: 'd/f' length: 10 }").transactions.size(), strict);
+    EXPECT_EQ(s.Do("readdir { path: 'd' }").transactions.size(), strict);
+    EXPECT_EQ(s.Do("read { path: 'd/f' length: 10 }").transactions.size(), 0U) << "less than a second ago";
+    s.Sleep(Micros{90'000} * 1'000'000);
+    EXPECT_EQ(s.Do("readdir { path: 'd' }").transactions.size(), on ? 1U : 0U) << "a day later";
+  }
+}
+
+TEST(ChangeLog, HasTheTextOfAnAttributeChangeUnderTheStartTimestamp) {
+  Format format = DefaultFormat(kVolume, 1);
+  format.change_log = true;
+  Sessions s(format);
+  ASSERT_EQ(s.Error("create { path: 'f' mode: 0644 }"), 0);
+  const OperationResult result = s.Do("setxattr { path: 'f' name: 'user.k,' value: '\\001%' flags: 1 }");
+  ASSERT_EQ(result.transactions.size(), 1U);
+  const Timestamp ts = result.transactions[0].start_ts;
+  const Bytes text = s.Value(ChangelogKey(ChangeLogShard(ts), ts.value()));
+  EXPECT_THAT(text, testing::HasSubstr("|SETXATTR(2,user.k%2C,%01%25,1)|(1,"));
+  EXPECT_NEAR(static_cast<double>(ChangeLogTimeNs(text)), static_cast<double>(s.store().wall_ns()), 1e9);
+  EXPECT_EQ(s.Do("setxattr { path: 'f' name: 'user.k,' value: '\\001%' }").transactions.size(), 1U) << "the text is written all the same";
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ sim::Task<int> Answer(int error) { co_return error; }
 }  // namespace
 
 sim::Task<int> Writer::Dispatch(Context* context, const record::Operation* operation) {
-  for (const auto group : {&Writer::DispatchNames, &Writer::DispatchData, &Writer::DispatchAttributes}) {
+  for (const auto group : {&Writer::DispatchNames, &Writer::DispatchData, &Writer::DispatchAttributes, &Writer::DispatchLocks}) {
     std::optional<sim::Task<int>> run = (this->*group)(context, *operation);
     if (run.has_value()) {
       co_return co_await *std::move(run);
@@ -94,6 +94,28 @@ std::optional<sim::Task<int>> Writer::DispatchAttributes(Context* context, const
       return ReaddirAt(context, operation.readdir().path());
     case record::Operation::kLookup:
       return LookupAt(context, operation.lookup().path());
+    default:
+      return std::nullopt;
+  }
+}
+
+// Locks, which no mount shows.
+std::optional<sim::Task<int>> Writer::DispatchLocks(Context* context, const record::Operation& operation) {
+  LockArguments lock;
+  switch (operation.kind_case()) {
+    case record::Operation::kFlock:
+      lock.owner = operation.flock().owner();
+      lock.bsd = true;
+      lock.range.type = operation.flock().kind();
+      return LockAt(context, operation.flock().path(), lock, operation.flock().block());
+    case record::Operation::kSetLock:
+      lock.owner = operation.set_lock().owner();
+      lock.range = {operation.set_lock().kind(), operation.set_lock().pid(), operation.set_lock().start(), operation.set_lock().end()};
+      return LockAt(context, operation.set_lock().path(), lock, operation.set_lock().block());
+    case record::Operation::kGetLock:
+      lock.owner = operation.get_lock().owner();
+      lock.range = {operation.get_lock().kind(), 0, operation.get_lock().start(), operation.get_lock().end()};
+      return GetLockAt(context, operation.get_lock().path(), lock);
     default:
       return std::nullopt;
   }

@@ -5,12 +5,12 @@
 // operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
 // times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink.
 // Also modelled: the caller's user and group (owner of new inodes, set-gid directories), extended attributes, ACLs with the client's cache of rules,
-// flags and tiers of inodes, access times, the change log's texts for attributes, xattrs, ACLs and access times.
+// flags and tiers of inodes, BSD and POSIX locks, access times, the change log's texts for attributes, xattrs, ACLs, locks and access times.
 // Checks: only those that the client makes on a default mount: the sticky bit (EACCES), mode, group and times of another's inode, flags, the
 // trash. Permission bits, ACLs' permissions, chown to another user, privileges for flags and namespaces of xattrs are checked by the kernel in
 // front of the client (EACCES, EPERM) and are not here; where both look, the kernel's errno differs (EPERM for the sticky bit). A mode comes
 // as the kernel hands it on: the umask is taken off. Flags do not keep modes, owners, times and xattrs from being changed, as in JuiceFS.
-// NOT modelled: open files (an unlinked file is never sustained), quotas, locks, the change log's texts for all other operations,
+// NOT modelled: open files (an unlinked file is never sustained), quotas, what drops locks other than unlocking, the change log's texts for all other operations,
 // case-insensitive look-up, compaction, the hourly jobs, blocks in the object storage, the client's attribute and link caches. Directory
 // statistics of files with several links are not adjusted on write and truncate. After a write conflict the real client stores an ACL's id
 // without its rule; here the rule is stored. Symbolic links inside a path are not followed and `..` is EINVAL (the kernel of a real mount
@@ -48,6 +48,9 @@ struct WriterOptions {
 /// An upper bound of tries of one transaction.
 inline constexpr uint32_t kTransactionTriesMax = 50;
 
+/// Who waits for a lock for so long is interrupted by a signal.
+inline constexpr Micros kLockWaitUsMax = 2'000'000;
+
 struct OperationResult {
   int error = 0;              // an errno of Linux; 0: done. EIO may stand for a commit whose fate is unknown
   bool acknowledged = false;  // the user was told that it is done: error is 0
@@ -58,6 +61,7 @@ struct OperationResult {
   // What reading operations saw.
   std::vector<Bytes> names;          // readdir and listxattr, byte order
   std::optional<Bytes> value;        // getxattr, an ACL in the kernel's form, the target of readlink
+  std::optional<PlockRange> lock;    // get_lock: what is in the way; absent: nothing
   std::optional<Attr> attr;          // lookup and read
   std::map<uint32_t, std::vector<SliceRecord>> extents;  // read: records of the chunks touched
 };
@@ -121,6 +125,7 @@ class Writer {
   struct SetAttrArguments;
   struct XattrArguments;
   struct ListArguments;
+  struct LockArguments;
   struct ReadArguments;
   struct ReadlinkArguments;
   struct IdArguments;
@@ -151,6 +156,7 @@ class Writer {
   std::optional<sim::Task<int>> DispatchNames(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchData(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchAttributes(Context* context, const record::Operation& operation);
+  std::optional<sim::Task<int>> DispatchLocks(Context* context, const record::Operation& operation);
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
@@ -222,6 +228,13 @@ class Writer {
   sim::Task<Status> ListXattrBody(Attempt* attempt, ListArguments* arguments);
   sim::Task<int> ReadlinkAt(Context* context, Bytes path);
   sim::Task<Status> ReadlinkBody(Attempt* attempt, ReadlinkArguments* arguments);
+
+  // operations_lock.cc
+  sim::Task<int> LockAt(Context* context, Bytes path, LockArguments arguments, bool block);
+  sim::Task<Status> FlockBody(Attempt* attempt, LockArguments* arguments);
+  sim::Task<Status> SetLockBody(Attempt* attempt, LockArguments* arguments);
+  sim::Task<Status> ReadPlocks(Attempt* attempt, Inode inode, std::vector<Plock>* locks);
+  sim::Task<int> GetLockAt(Context* context, Bytes path, LockArguments arguments);
 
   // access_time.cc
   [[nodiscard]] bool KeepsAccessTimes() const { return options_.mount.atime != AtimeMode::kNoAtime && !options_.mount.read_only; }

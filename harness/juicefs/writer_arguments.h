@@ -122,6 +122,13 @@ struct Writer::ChangeLogArguments {
   std::vector<Key> batch;                        // to be removed
 };
 
+struct Writer::LockArguments {
+  Inode inode;
+  uint64_t owner = 0;
+  bool bsd = false;   // of the whole file
+  PlockRange range;   // its type also for a BSD lock
+};
+
 struct Writer::IdArguments {
   const char* counter = nullptr;
   int64_t step = 0;
