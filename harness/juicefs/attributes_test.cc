@@ -375,8 +375,10 @@ TEST(LockRanges, MergeAndSplit) {
   EXPECT_EQ(SetLockRange(held, {0, 7, 40, 49}), (Ranges{{1, 7, 0, 39}, {0, 7, 40, 49}, {1, 7, 50, 99}}));
   EXPECT_EQ(SetLockRange(held, {1, 7, 100, 120}), (Ranges{{1, 7, 0, 120}}));
   EXPECT_EQ(SetLockRange(held, {1, 8, 100, 120}), (Ranges{{1, 7, 0, 99}, {1, 8, 100, 120}})) << "of another process";
-  EXPECT_EQ(SetLockRange({{1, 7, 0, 9}, {1, 7, 20, 29}}, {1, 7, 5, 25}), (Ranges{{1, 7, 0, 29}}));
-  EXPECT_EQ(SetLockRange(held, {2, 7, 0, UINT64_MAX}), Ranges());
+  EXPECT_EQ(SetLockRange({{1, 7, 0, 9}, {1, 7, 20, 29}}, {1, 7, 10, 19}), (Ranges{{1, 7, 0, 19}, {1, 7, 20, 29}})) << "pairs are joined once";
+  EXPECT_EQ(SetLockRange({{1, 7, 0, 9}, {1, 7, 20, 29}}, {1, 7, 5, 25}), (Ranges{{1, 7, 0, 9}, {1, 7, 10, 25}, {1, 7, 26, 29}}));
+  EXPECT_EQ(SetLockRange({{0, 7, 0, 9}, {0, 7, 20, 29}}, {2, 7, 5, 25}), (Ranges{{0, 7, 0, 4}, {0, 7, 26, 29}}));
+  EXPECT_EQ(SetLockRange(held, {2, 7, 0, INT64_MAX}), Ranges());
 }
 
 TEST(AccessTimes, AreWrittenAsTheMountSays) {

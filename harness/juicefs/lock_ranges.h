@@ -1,6 +1,7 @@
 // Byte ranges of POSIX locks: what one owner holds, ordered and without overlap.
 //
-// Source: JuiceFS 1.4, updateLocks: neighbours of one kind and process become one range; unlocking splits.
+// Source: JuiceFS 1.4, updateLocks: two neighbours of one kind and process become one range (of three, the third stays); unlocking splits.
+// Not modelled: ends of 2^64-1, which wrap around in the real client; the kernel sends none above 2^63-1.
 #pragma once
 
 #include <vector>
