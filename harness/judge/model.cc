@@ -149,6 +149,13 @@ struct Model::Applier {
     const auto first = slices.begin() + e.first;
     slices.insert(slices.erase(first, first + e.count), Slice{e.position, e.length, e.slice_id, 0});
   }
+  void operator()(const juicefs::SetAclRuleEffect& e) {
+    const auto [at, added] = model->acl_xattrs_.try_emplace(e.id, KernelAcl(e.rule));
+    if (!added) {
+      Anomaly(fmt::format("ACL rule {} is stored a second time", e.id));
+      at->second = KernelAcl(e.rule);
+    }
+  }
 };
 
 void Model::Apply(const DeclaredTransaction& transaction, Timestamp commit_ts) {

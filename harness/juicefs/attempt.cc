@@ -92,6 +92,10 @@ sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanFamily(const 
   Bytes start = EncodeKey(first);
   if (first.kind == KeyKind::kLinkCount || first.kind == KeyKind::kChunk) {
     start.resize(10);  // A inode and the letter
+  } else if (first.kind == KeyKind::kAclRule) {
+    start.resize(1);
+  } else if (first.kind == KeyKind::kChangelog) {
+    start.resize(4);
   }
   Bytes end = PrefixEnd(start);
   sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> scan = ScanRange(std::move(start), std::move(end), limit);
@@ -199,6 +203,11 @@ void Attempt::PutXattr(Inode inode, const Bytes& name, const Bytes& value) {
 void Attempt::RemoveXattr(Inode inode, const Bytes& name) {
   DeleteRaw(XattrKey(inode, name));
   effects.push_back(RemoveXattrEffect{inode, name});
+}
+
+void Attempt::PutAclRule(uint32_t id, const AclRule& rule) {
+  PutRaw(AclRuleKey(id), EncodeAclRule(rule));
+  effects.push_back(SetAclRuleEffect{id, rule});
 }
 
 void Attempt::AppendSlice(Inode inode, uint32_t index, std::vector<SliceRecord> records, const SliceRecord& added) {

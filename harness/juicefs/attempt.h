@@ -68,10 +68,17 @@ class Attempt {
   /// The smallest full key that was written.
   [[nodiscard]] const Bytes& primary_key() const { return primary_key_; }
 
+  /// Who asks: owner of new inodes, and subject of the checks that the client itself makes.
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+
   /// Set by the body: the operation ends with this errno and nothing is committed.
   int error = 0;
   std::vector<Effect> effects;
   UsageDelta usage;
+  /// What the transaction does, as the change log words it: "UNLINK(1,a,0,false,true):7". Stored only on volumes that keep a change log; a
+  /// transaction with a text and no other write is then written for the text alone. Empty: not logged.
+  std::string log;
 
   // Reads. Absent records are empty optionals (counts and counters: 0). Errors: those of the store, and kDataLoss for a
   // value that does not decode. All suspend. Referenced arguments must outlive the await.
@@ -105,6 +112,7 @@ class Attempt {
   void PutSymlink(Inode inode, const Bytes& target);
   void PutXattr(Inode inode, const Bytes& name, const Bytes& value);
   void RemoveXattr(Inode inode, const Bytes& name);
+  void PutAclRule(uint32_t id, const AclRule& rule);
   /// Appends to what GetChunk returned.
   void AppendSlice(Inode inode, uint32_t index, std::vector<SliceRecord> records, const SliceRecord& added);
   void AppendSlices(Inode inode, uint32_t index, std::vector<SliceRecord> records, const std::vector<SliceRecord>& added);

@@ -43,7 +43,7 @@ sim::Task<int> Writer::Dispatch(Context* context, const record::Operation* opera
     co_return EROFS;
   }
   for (const auto group : {&Writer::DispatchNames, &Writer::DispatchData, &Writer::DispatchAttributes, &Writer::DispatchQuota,
-                           &Writer::DispatchSession}) {
+                           &Writer::DispatchLocks, &Writer::DispatchSession}) {
     std::optional<sim::Task<int>> run = (this->*group)(context, *operation);
     if (run.has_value()) {
       co_return co_await *std::move(run);
@@ -124,9 +124,19 @@ std::optional<sim::Task<int>> Writer::DispatchAttributes(Context* context, const
     case record::Operation::kSetattr:
       return SetAttrAt(context, &operation.setattr());
     case record::Operation::kSetxattr:
-      return XattrAt(context, operation.setxattr().path(), operation.setxattr().name(), operation.setxattr().value());
+      return SetXattrAt(context, &operation.setxattr());
     case record::Operation::kRemovexattr:
-      return XattrAt(context, operation.removexattr().path(), operation.removexattr().name(), std::nullopt);
+      return RemoveXattrAt(context, &operation.removexattr());
+    case record::Operation::kGetXattr:
+      return GetXattrAt(context, operation.get_xattr().path(), operation.get_xattr().name());
+    case record::Operation::kListXattr:
+      return ListXattrAt(context, operation.list_xattr().path());
+    case record::Operation::kReadlink:
+      return ReadlinkAt(context, operation.readlink().path());
+    case record::Operation::kSetAcl:
+      return SetAclAt(context, &operation.set_acl());
+    case record::Operation::kGetAcl:
+      return GetAclAt(context, operation.get_acl().path(), operation.get_acl().is_default());
     case record::Operation::kReaddir:
       return ReaddirAt(context, operation.readdir().path());
     case record::Operation::kLookup:
@@ -147,6 +157,28 @@ std::optional<sim::Task<int>> Writer::DispatchSession(Context* context, const re
     case record::Operation::kDie:
       Die();
       return Answer(0);
+    default:
+      return std::nullopt;
+  }
+}
+
+// Locks, which no mount shows.
+std::optional<sim::Task<int>> Writer::DispatchLocks(Context* context, const record::Operation& operation) {
+  LockArguments lock;
+  switch (operation.kind_case()) {
+    case record::Operation::kFlock:
+      lock.owner = operation.flock().owner();
+      lock.bsd = true;
+      lock.range.type = operation.flock().kind();
+      return LockAt(context, operation.flock().path(), lock, operation.flock().block());
+    case record::Operation::kSetLock:
+      lock.owner = operation.set_lock().owner();
+      lock.range = {operation.set_lock().kind(), operation.set_lock().pid(), operation.set_lock().start(), operation.set_lock().end()};
+      return LockAt(context, operation.set_lock().path(), lock, operation.set_lock().block());
+    case record::Operation::kGetLock:
+      lock.owner = operation.get_lock().owner();
+      lock.range = {operation.get_lock().kind(), 0, operation.get_lock().start(), operation.get_lock().end()};
+      return GetLockAt(context, operation.get_lock().path(), lock);
     default:
       return std::nullopt;
   }

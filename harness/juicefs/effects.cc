@@ -35,6 +35,9 @@ struct Describe {
     return fmt::format("ReplaceSlices {} chunk {} records {} to {}: slice {} at {}, {} bytes", e.inode.value(), e.chunk, e.first,
                        e.first + e.count - 1, e.slice_id, e.position, e.length);
   }
+  std::string operator()(const SetAclRuleEffect& e) const {
+    return fmt::format("SetAclRule {}: {} users, {} groups", e.id, e.rule.users.size(), e.rule.groups.size());
+  }
 };
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "fakes/base/bytes.h"
 #include "fakes/base/ids.h"
 #include "harness/juicefs/attr.h"
+#include "harness/juicefs/values.h"
 
 namespace kvjury::juicefs {
 
@@ -75,8 +76,14 @@ struct ReplaceSlicesEffect {
   uint32_t length = 0;
 };
 
+/// Rule `id` has this content for ever; attributes name it. Two ids may have one content.
+struct SetAclRuleEffect {
+  uint32_t id = 0;
+  AclRule rule;
+};
+
 using Effect = std::variant<SetAttrEffect, RemoveInodeEffect, AddDentryEffect, RemoveDentryEffect, SetSymlinkEffect,
-                            SetXattrEffect, RemoveXattrEffect, AppendSliceEffect, ReplaceSlicesEffect>;
+                            SetXattrEffect, RemoveXattrEffect, AppendSliceEffect, ReplaceSlicesEffect, SetAclRuleEffect>;
 
 /// One line for people: "AddDentry 1/a.bin -> 7".
 std::string DescribeEffect(const Effect& effect);
@@ -84,7 +91,7 @@ std::string DescribeEffect(const Effect& effect);
 enum class TransactionKind : uint8_t {
   kOperation,       // of an operation itself
   kTrashDirectory,  // makes an hour directory, before the operation that needs it
-  kIdBatch,         // inode numbers or slice ids
+  kIdBatch,         // inode numbers, slice ids, the id of an ACL rule
   kSession,         // session records
   kUsageFlush,      // usedSpace, totalInodes, directory statistics
   kDataDeletion,    // chunks and slice references of a removed file

@@ -1,4 +1,5 @@
 // setattr, xattrs, readdir and lookup.
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
@@ -6,10 +7,80 @@ namespace kvjury::juicefs {
 
 namespace {
 
-void SetTime(int64_t time_ns, int64_t* seconds, uint32_t* nanoseconds) {
-  // Rounded towards the past, so that the nanoseconds are never negative.
-  *seconds = time_ns >= 0 ? time_ns / 1'000'000'000 : (time_ns - 999'999'999) / 1'000'000'000;
-  *nanoseconds = static_cast<uint32_t>(time_ns - *seconds * 1'000'000'000);
+constexpr uint16_t kSetIdBits = kSetUserIdBit | kSetGroupIdBit;
+constexpr uint32_t kFlagsOfIoctl = kFlagImmutable | kFlagAppend | kFlagSkipTrash;
+constexpr uint16_t kGroupMayExecute = 010;
+
+/// Any other user than the owner and root.
+bool IsStranger(const Attempt& attempt, const Attr& attr) { return attempt.uid != 0 && attempt.uid != attr.uid; }
+
+/// Which set-id bits a chown leaves: what ext4 does.
+uint16_t SetIdBitsLeft(const Attempt& attempt, const Attr& old) {
+  if (old.type == kTypeDirectory) {
+    return kSetIdBits;
+  }
+  return attempt.uid != 0 || (old.mode & kGroupMayExecute) != 0 ? 0 : kSetGroupIdBit;
+}
+
+/// A time before 1970 is taken for "now". Returns the errno; sets `changed` if the time is another one.
+int MergeTime(const Attempt& attempt, const Attr& old, int64_t asked_ns, int64_t now_ns, int64_t* seconds, uint32_t* nanoseconds,
+              bool* changed) {
+  const bool now = asked_ns < 0;
+  const int64_t time_ns = now ? now_ns : asked_ns;
+  const int64_t time_s = time_ns / 1'000'000'000;
+  const auto rest_ns = static_cast<uint32_t>(time_ns % 1'000'000'000);
+  if (!now && time_s == *seconds && rest_ns == *nanoseconds) {
+    return 0;
+  }
+  if (!now && old.uid == 0 && attempt.uid != 0) {
+    return EPERM;
+  }
+  *seconds = time_s;
+  *nanoseconds = rest_ns;
+  *changed = true;
+  return 0;
+}
+
+/// Owner, group and mode. `rule`: the access ACL, changed with the mode. Returns the errno.
+int MergeOwnerAndMode(const Attempt& attempt, const Attr& old, const record::SetAttr& change, std::optional<AclRule>* rule, Attr* attr,
+                      bool* changed) {
+  const bool owner = change.has_uid() || change.has_gid();
+  auto mode = static_cast<uint16_t>(change.mode() & 07777);
+  if (owner && change.has_mode()) {
+    mode = static_cast<uint16_t>(mode | (old.mode & kSetIdBits));
+  }
+  if (owner && (old.mode & kSetIdBits) != 0) {
+    const auto kept = static_cast<uint16_t>(01777 | SetIdBitsLeft(attempt, old));
+    attr->mode &= kept;
+    mode &= kept;
+    *changed = true;
+  }
+  if (change.has_gid()) {
+    if (IsStranger(attempt, old)) {
+      return EPERM;
+    }
+    *changed = *changed || change.gid() != old.gid;
+    attr->gid = change.gid();
+  }
+  if (change.has_uid()) {
+    *changed = *changed || change.uid() != old.uid;
+    attr->uid = change.uid();
+  }
+  if (!change.has_mode()) {
+    return 0;
+  }
+  if (rule->has_value()) {
+    SetAclMode(mode, &**rule);
+    attr->mode = static_cast<uint16_t>((mode & 07000) | ModeOfAcl(**rule));
+    *changed = true;
+  } else if (mode != old.mode) {
+    if (IsStranger(attempt, old) && ((old.mode & 01777) != (mode & 01777) || (mode & kSetIdBits & ~old.mode) != 0)) {
+      return EPERM;
+    }
+    attr->mode = mode;
+    *changed = true;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -28,7 +99,15 @@ sim::Task<int> Writer::SetAttrAt(Context* context, const record::SetAttr* change
   if (IsTrash(entry.inode)) {
     co_return EPERM;
   }
+  if (change->has_flags() && (change->flags() & ~kFlagsOfIoctl) != 0) {
+    co_return ENOTSUP;
+  }
+  const bool known_tier = change->tier() == 0 || (setting_.tiers.has_value() && setting_.tiers->count(std::to_string(change->tier())) > 0);
+  if (change->has_tier() && (change->tier() > UINT8_MAX || !known_tier)) {
+    co_return EINVAL;  // `juicefs tier` refuses it
+  }
   SetAttrArguments arguments;
+  arguments.context = context;
   arguments.inode = entry.inode;
   arguments.change = change;
   co_return co_await Run(context, TransactionKind::kOperation, &Writer::SetAttrBody, &arguments);
@@ -39,83 +118,45 @@ sim::Task<Status> Writer::SetAttrBody(Attempt* attempt, SetAttrArguments* argume
   if (!read.ok()) {
     co_return read.error();
   }
-  if (!read->has_value()) {
-    attempt->error = ENOENT;
+  if (!read->has_value() || (*read)->parent > kTrashInode) {
+    attempt->error = read->has_value() ? EPERM : ENOENT;
     co_return Status::Ok();
   }
   const Attr old = **read;
+  std::optional<AclRule> rule;
+  sim::Task<Status> get = GetAclRule(attempt, old.access_acl, &rule);
+  const Status got = co_await std::move(get);
+  CO_RETURN_IF_ERROR(got);
+  if (attempt->error != 0) {
+    co_return Status::Ok();
+  }
   const record::SetAttr& change = *arguments->change;
-  const bool new_mode = change.has_mode() && (change.mode() & 07777) != old.mode;
-  if (old.parent > kTrashInode || (old.flags & kFlagImmutable) != 0) {
-    attempt->error = EPERM;
-    co_return Status::Ok();
-  }
-  if (new_mode && old.access_acl != 0) {
-    attempt->error = ENOTSUP;  // see writer.h
-    co_return Status::Ok();
-  }
+  const int64_t now_ns = options_.wall_ns();
   Attr attr = old;
-  if (change.has_mode()) {
-    attr.mode = static_cast<uint16_t>(change.mode() & 07777);
+  bool changed = change.has_flags() || change.has_tier();
+  attempt->error = MergeOwnerAndMode(*attempt, old, change, &rule, &attr, &changed);
+  if (attempt->error == 0 && change.has_atime_ns()) {
+    attempt->error = MergeTime(*attempt, old, change.atime_ns(), now_ns, &attr.atime_s, &attr.atime_ns, &changed);
   }
-  if (change.has_uid()) {
-    attr.uid = change.uid();
+  if (attempt->error == 0 && change.has_mtime_ns()) {
+    attempt->error = MergeTime(*attempt, old, change.mtime_ns(), now_ns, &attr.mtime_s, &attr.mtime_ns, &changed);
   }
-  if (change.has_gid()) {
-    attr.gid = change.gid();
-  }
-  if (change.has_atime_ns()) {
-    SetTime(change.atime_ns(), &attr.atime_s, &attr.atime_ns);
-  }
-  if (change.has_mtime_ns()) {
-    SetTime(change.mtime_ns(), &attr.mtime_s, &attr.mtime_ns);
-  }
-  if (attr == old) {
+  if (attempt->error != 0 || !changed) {
     co_return Status::Ok();
   }
-  SetChanged(&attr, options_.wall_ns());
-  attempt->PutAttr(arguments->inode, attr);
-  co_return Status::Ok();
-}
-
-sim::Task<int> Writer::XattrAt(Context* context, Bytes path, Bytes name, std::optional<Bytes> value) {
-  if (name.empty() || (value.has_value() && value->empty())) {
-    co_return EINVAL;  // TiKV's client refuses empty values
-  }
-  if (name.size() > kNameBytesMax) {
-    co_return ERANGE;
-  }
-  if (name.substr(0, 17) == "system.posix_acl_") {
-    co_return ENOTSUP;  // becomes a rule, which is not modelled
-  }
-  Dentry entry;
-  sim::Task<int> find = ResolveExisting(context, std::move(path), &entry);
-  const int error = co_await std::move(find);
-  if (error != 0) {
-    co_return error;
-  }
-  XattrArguments arguments;
-  arguments.inode = entry.inode;
-  arguments.name = std::move(name);
-  arguments.value = std::move(value);
-  co_return co_await Run(context, TransactionKind::kOperation, &Writer::XattrBody, &arguments);
-}
-
-sim::Task<Status> Writer::XattrBody(Attempt* attempt, XattrArguments* arguments) {
-  const Key key = XattrKey(arguments->inode, arguments->name);
-  Result<std::optional<Bytes>> old = co_await attempt->GetRaw(key);
-  if (!old.ok()) {
-    co_return old.error();
-  }
-  if (arguments->value.has_value()) {
-    if (!old->has_value() || **old != *arguments->value) {
-      attempt->PutXattr(arguments->inode, arguments->name, *arguments->value);
+  attr.flags = change.has_flags() ? static_cast<uint8_t>(change.flags()) : old.flags;
+  attr.tier = change.has_tier() ? static_cast<uint8_t>(change.tier()) : old.tier;
+  if (rule.has_value()) {
+    sim::Task<Status> insert = InsertAclRule(arguments->context, attempt, &*rule, &attr.access_acl);
+    const Status inserted = co_await std::move(insert);
+    CO_RETURN_IF_ERROR(inserted);
+    if (attempt->error != 0) {
+      co_return Status::Ok();
     }
-  } else if (!old->has_value()) {
-    attempt->error = ENODATA;
-  } else {
-    attempt->RemoveXattr(arguments->inode, arguments->name);
   }
+  SetChanged(&attr, now_ns);
+  attempt->PutAttr(arguments->inode, attr);
+  attempt->log = SetAttrLog(arguments->inode, change, attr);
   co_return Status::Ok();
 }
 
@@ -131,6 +172,10 @@ sim::Task<int> Writer::ReaddirAt(Context* context, Bytes path) {
   }
   ListArguments arguments;
   arguments.inode = entry.inode;
+  if (KeepsAccessTimes()) {
+    sim::Task<void> touch = TouchAccessTime(context, arguments.inode, std::nullopt);
+    co_await std::move(touch);
+  }
   error = co_await Run(context, TransactionKind::kOperation, &Writer::ListBody, &arguments);
   context->result.names = arguments.names;
   co_return error;

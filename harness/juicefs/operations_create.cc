@@ -23,6 +23,27 @@ int CheckNewNameIn(const std::optional<Attr>& parent) {
 
 }  // namespace
 
+Attr Writer::NewAttr(const Attempt& attempt, const CreateArguments& arguments, const Attr& parent) {
+  const bool directory = arguments.type == kTypeDirectory;
+  Attr attr;
+  attr.type = arguments.type;
+  attr.mode = static_cast<uint16_t>(arguments.mode & 07777);
+  attr.uid = attempt.uid;
+  attr.gid = (parent.mode & kSetGroupIdBit) != 0 ? parent.gid : attempt.gid;
+  attr.flags = parent.flags & kFlagSkipTrash;
+  attr.tier = parent.tier;
+  attr.nlink = directory ? 2 : 1;
+  attr.parent = arguments.parent;
+  if (directory) {
+    attr.length = kDirectoryBytes;
+  } else if (arguments.type == kTypeSymlink) {
+    attr.length = arguments.target.size();
+  } else if (arguments.type == kTypeBlockDevice || arguments.type == kTypeCharDevice) {
+    attr.rdev = arguments.rdev;
+  }
+  return attr;
+}
+
 sim::Task<int> Writer::CreateAt(Context* context, Bytes path, CreateArguments arguments) {
   if (arguments.type == kTypeSymlink && arguments.target.size() > kSymlinkBytesMax) {
     co_return ENAMETOOLONG;
@@ -45,6 +66,7 @@ sim::Task<int> Writer::CreateAt(Context* context, Bytes path, CreateArguments ar
   if (IsTrash(place.parent)) {
     co_return EPERM;
   }
+  arguments.context = context;
   arguments.parent = place.parent;
   arguments.name = place.name;
   // Group 0, as the real one; the group of the new inode in the body.
@@ -75,10 +97,6 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
     co_return Status::Ok();
   }
   Attr parent = **read;
-  if (parent.default_acl != 0 && arguments->type != kTypeSymlink) {
-    attempt->error = ENOTSUP;  // see writer.h
-    co_return Status::Ok();
-  }
   Result<std::optional<Dentry>> present = co_await attempt->GetDentry(arguments->parent, arguments->name);
   if (!present.ok()) {
     co_return present.error();
@@ -89,23 +107,17 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
   }
 
   const bool directory = arguments->type == kTypeDirectory;
-  Attr attr;
-  attr.type = arguments->type;
-  attr.mode = static_cast<uint16_t>(arguments->mode & 07777);
-  attr.flags = parent.flags & kFlagSkipTrash;
-  attr.tier = parent.tier;
-  attr.nlink = directory ? 2 : 1;
-  attr.parent = arguments->parent;
-  if (directory) {
-    attr.length = kDirectoryBytes;
-  } else if (arguments->type == kTypeSymlink) {
-    attr.length = arguments->target.size();
-  } else if (arguments->type == kTypeBlockDevice || arguments->type == kTypeCharDevice) {
-    attr.rdev = arguments->rdev;
+  Attr attr = NewAttr(*attempt, *arguments, parent);
+  if (parent.default_acl != 0 && arguments->type != kTypeSymlink) {
+    sim::Task<Status> inherit = InheritAcl(arguments->context, attempt, &parent, attr.mode, &attr);
+    const Status inherited = co_await std::move(inherit);
+    CO_RETURN_IF_ERROR(inherited);
+    if (attempt->error != 0) {
+      co_return Status::Ok();
+    }
   }
-  if ((parent.mode & 02000) != 0) {
-    attr.gid = parent.gid;
-    attr.mode = static_cast<uint16_t>(attr.mode | (directory ? 02000 : 0));
+  if (directory && (parent.mode & kSetGroupIdBit) != 0) {
+    attr.mode = static_cast<uint16_t>(attr.mode | kSetGroupIdBit);
   }
   const int64_t now_ns = options_.wall_ns();
   SetModified(&attr, now_ns);

@@ -87,7 +87,8 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
     co_return Status::Ok();
   }
   Attr attr = **read;
-  if ((!arguments->by_handle && (attr.flags & kFlagImmutable) != 0) || attr.type != kTypeFile) {
+  const bool may_open = (attr.flags & (kFlagImmutable | kFlagAppend)) == 0 && !(attr.parent > kTrashInode);
+  if ((!arguments->by_handle && !may_open) || attr.type != kTypeFile) {
     attempt->error = EPERM;
     co_return Status::Ok();
   }
@@ -225,6 +226,7 @@ sim::Task<int> Writer::ReadAttr(Context* context, Inode inode, Attr* attr) {
 
 sim::Task<int> Writer::ReadAt(Context* context, const record::Read* read) {
   ReadArguments arguments;
+  arguments.context = context;
   arguments.offset = read->offset();
   arguments.length = read->length();
   Bytes path = read->path();
@@ -304,6 +306,10 @@ sim::Task<Status> Writer::ReadBody(Attempt* attempt, ReadArguments* arguments) {
   }
   arguments->attr = **attr;
   arguments->extents.clear();
+  if (KeepsAccessTimes() && arguments->context != nullptr) {
+    sim::Task<void> touch = TouchAccessTime(arguments->context, arguments->inode, arguments->attr);
+    co_await std::move(touch);
+  }
   const uint64_t begin = std::min(arguments->offset, arguments->attr.length);
   const uint64_t end = begin + std::min(arguments->length, arguments->attr.length - begin);
   if (begin == end) {

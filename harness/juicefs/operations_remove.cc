@@ -21,6 +21,9 @@ sim::Task<int> Writer::UnlinkAt(Context* context, Bytes path, bool skip_trash) {
   if (place.entry->type == kTypeDirectory) {
     co_return EISDIR;
   }
+  if (IsTrash(place.parent) && context->uid != 0) {
+    co_return EPERM;
+  }
   RemoveArguments arguments;
   arguments.parent = place.parent;
   arguments.name = place.name;
@@ -76,9 +79,14 @@ sim::Task<Status> Writer::UnlinkBody(Attempt* attempt, RemoveArguments* argument
     co_return Status::Ok();
   }
   Attr parent = **read_parent;
-  const uint8_t flags = read->has_value() ? (*read)->flags : 0;
-  if ((parent.flags & (kFlagImmutable | kFlagAppend)) != 0 || (flags & (kFlagImmutable | kFlagAppend)) != 0) {
+  if ((parent.flags & (kFlagImmutable | kFlagAppend)) != 0) {
     attempt->error = EPERM;
+  } else if (read->has_value() && IsKeptBySticky(*attempt, parent, **read)) {
+    attempt->error = EACCES;
+  } else if (read->has_value() && ((*read)->flags & (kFlagImmutable | kFlagAppend)) != 0) {
+    attempt->error = EPERM;
+  }
+  if (attempt->error != 0) {
     co_return Status::Ok();
   }
   attempt->RemoveDentry(arguments->parent, arguments->name, dentry.inode);
@@ -209,6 +217,9 @@ sim::Task<int> Writer::RmdirAt(Context* context, Bytes path, bool skip_trash) {
   if (place.entry->type != kTypeDirectory) {
     co_return ENOTDIR;
   }
+  if (IsTrash(place.parent) && context->uid != 0) {
+    co_return EPERM;
+  }
   RemoveArguments arguments;
   arguments.parent = place.parent;
   arguments.name = place.name;
@@ -256,6 +267,10 @@ sim::Task<Status> Writer::RmdirBody(Attempt* attempt, RemoveArguments* arguments
   }
   if (!children->empty()) {
     attempt->error = ENOTEMPTY;
+    co_return Status::Ok();
+  }
+  if (read->has_value() && IsKeptBySticky(*attempt, parent, **read)) {
+    attempt->error = EACCES;
     co_return Status::Ok();
   }
   attempt->RemoveDentry(arguments->parent, arguments->name, dentry.inode);

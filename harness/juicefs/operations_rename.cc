@@ -29,6 +29,12 @@ Bytes NormalPath(const Bytes& path) {
   return normal;
 }
 
+/// To another directory even the owner of a sticky directory moves no directory of others.
+bool IsKeptFromMovingAway(const Attempt& attempt, bool across, const Attr& parent, const Attr& attr) {
+  return across && attempt.uid != 0 && (parent.mode & kStickyBit) != 0 && attempt.uid != attr.uid &&
+         (attempt.uid != parent.uid || attr.type == kTypeDirectory);
+}
+
 /// Child directories that each parent gains when a name replaces or is exchanged with an existing one.
 struct Gains {
   int from = 0;
@@ -85,7 +91,8 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
     co_return ENOENT;
   }
   if (source.entry->inode == kTrashInode || source.parent == kTrashInode || IsTrash(target.parent) ||
-      (target.parent == kRootInode && target.name == kTrashName) || (flags == kExchange && IsTrash(source.parent))) {
+      (target.parent == kRootInode && target.name == kTrashName) || (flags == kExchange && IsTrash(source.parent)) ||
+      (IsTrash(source.parent) && context->uid != 0)) {
     co_return EPERM;
   }
   if (from_normal != to_normal && to_normal.substr(0, from_normal.size()) == from_normal) {
@@ -109,6 +116,24 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
     co_await AfterDrop(context, arguments.replaced);
   }
   co_return error;
+}
+
+int Writer::CheckMove(const Attempt& attempt, const RenameArguments& a) {
+  constexpr uint8_t kKept = kFlagImmutable | kFlagAppend;
+  if (a.to_attr.type != kTypeDirectory || a.from_attr.type != kTypeDirectory) {
+    return ENOTDIR;
+  }
+  if (a.to_attr.parent > kTrashInode) {
+    return ENOENT;
+  }
+  if (a.source.inode == a.to_parent || a.source.inode == a.to_attr.parent) {
+    return EPERM;
+  }
+  // An append-only directory takes new names.
+  if (((a.from_attr.flags | a.source_attr.flags) & kKept) != 0 || (a.to_attr.flags & kFlagImmutable) != 0) {
+    return EPERM;
+  }
+  return IsKeptFromMovingAway(attempt, a.from_parent != a.to_parent, a.from_attr, a.source_attr) ? EACCES : 0;
 }
 
 sim::Task<Status> Writer::MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to) {
@@ -170,15 +195,7 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
   a.from_attr = **from_attr;
   a.to_attr = **to_attr;
   a.source_attr = **source_attr;
-  if (a.to_attr.type != kTypeDirectory || a.from_attr.type != kTypeDirectory) {
-    attempt->error = ENOTDIR;
-  } else if (a.to_attr.parent > kTrashInode) {
-    attempt->error = ENOENT;
-  } else if (a.source.inode == a.to_parent || a.source.inode == a.to_attr.parent) {
-    attempt->error = EPERM;
-  } else if (((a.from_attr.flags | a.source_attr.flags) & (kFlagImmutable | kFlagAppend)) != 0 || (a.to_attr.flags & kFlagImmutable) != 0) {
-    attempt->error = EPERM;
-  }
+  attempt->error = CheckMove(*attempt, a);
   if (attempt->error != 0) {
     co_return Status::Ok();
   }
@@ -191,8 +208,8 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
     sim::Task<Status> replace = RenameReplaced(attempt, arguments);
     co_return co_await std::move(replace);
   }
-  if (a.flags == kExchange) {
-    attempt->error = ENOENT;
+  if (a.flags == kExchange || IsKeptBySticky(*attempt, a.from_attr, a.source_attr)) {
+    attempt->error = a.flags == kExchange ? ENOENT : EACCES;
     co_return Status::Ok();
   }
 
@@ -237,12 +254,8 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
   if (!target_attr.ok()) {
     co_return target_attr.error();
   }
-  if (!target_attr->has_value()) {
-    attempt->error = ENOENT;
-    co_return Status::Ok();
-  }
-  if (((*target_attr)->flags & (kFlagImmutable | kFlagAppend)) != 0) {
-    attempt->error = EPERM;
+  if (!target_attr->has_value() || ((*target_attr)->flags & (kFlagImmutable | kFlagAppend)) != 0) {
+    attempt->error = target_attr->has_value() ? EPERM : ENOENT;
     co_return Status::Ok();
   }
   if (!exchange && target_is_directory) {
@@ -251,10 +264,13 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
     if (!children.ok()) {
       co_return children.error();
     }
-    if (!children->empty()) {
-      attempt->error = ENOTEMPTY;
-      co_return Status::Ok();
-    }
+    attempt->error = children->empty() ? 0 : ENOTEMPTY;
+  }
+  if (attempt->error == 0 && (IsKeptBySticky(*attempt, a.to_attr, **target_attr) || IsKeptBySticky(*attempt, a.from_attr, a.source_attr))) {
+    attempt->error = EACCES;
+  }
+  if (attempt->error != 0) {
+    co_return Status::Ok();
   }
 
   const Attr replaced = **target_attr;

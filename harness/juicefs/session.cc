@@ -92,6 +92,10 @@ sim::Task<Status> Writer::Start() {
     co_return setting.error();
   }
   setting_ = *std::move(setting);
+  if (setting_.enable_acl) {
+    const Status rules = co_await ReadAclRules();
+    CO_RETURN_IF_ERROR(rules);
+  }
   if (!options_.mount.read_only) {
     Context context = MakeContext(label_ / "session");
     IdArguments number{"nextSession", 1, 0};

@@ -33,6 +33,7 @@ sim::Task<std::optional<int>> Writer::Finish(Context* context, TransactionKind k
   if (attempt->error != 0) {
     co_return attempt->error;
   }
+  AppendToChangeLog(attempt, transaction->start_ts());
   if (!attempt->wrote()) {
     co_return 0;
   }
@@ -63,6 +64,11 @@ sim::Task<std::optional<int>> Writer::Finish(Context* context, TransactionKind k
     co_await ChargeTrees(attempt->usage.trees);
     if (!quotas_.Pending().empty()) {
       changed_.NotifyAll();
+    }
+    for (const Effect& effect : attempt->effects) {
+      if (const auto* stored = std::get_if<SetAclRuleEffect>(&effect)) {
+        acl_cache_.Put(stored->id, stored->rule);
+      }
     }
   }
   context->result.transactions.push_back(declared);

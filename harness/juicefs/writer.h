@@ -5,17 +5,23 @@
 // operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
 // times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink; open files
 // (one that loses its last name while this session has it open lives on until its last close); with a BlockStore the blocks of
-// slices: uploaded before the commit that names them, deleted with the last reference. Of the session: setting, records, heartbeats
-// with what they read (the client ends itself when the volume is gone or another one), clean-up of the dead ones of others; mounts that
-// are read-only; clients that die. A session that is cleaned by others while it lives loses its locks and comes back with its next
-// heartbeat, as a real one. The elected jobs, see jobs.cc. Quotas of directories, users and groups and limits of the volume, see
-// operations_quota.cc.
-// NOT modelled: permission checks (the user is root), atime updates, locks, the change log, the client's caches (of attributes, of
-// blocks, of what is written but not uploaded: a write ends when it is committed). Background work that an operation starts (deletion of
-// data, compaction) is done at its end. Quotas and directory statistics of files with several links when they grow. Parents with a
-// default ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links inside a
-// path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour directories are protected in the
-// trash; their entries may be removed. Trees are removed and cloned one directory after the other, without threads.
+// slices: uploaded before the commit that names them, deleted with the last reference.
+// Of inodes: the caller's user and group (owner of new inodes, set-gid directories), extended attributes, ACLs with the client's cache of
+// rules, flags and tiers, BSD and POSIX locks, access times. Of the session: setting, records, heartbeats with what they read (the client
+// ends itself when the volume is gone or another one), clean-up of the dead ones of others; mounts that are read-only; clients that die. A
+// session that is cleaned by others while it lives loses its locks and comes back with its next heartbeat, as a real one. The elected jobs,
+// see jobs.cc. Quotas of directories, users and groups and limits of the volume, see operations_quota.cc. The change log's texts for
+// attributes, xattrs, ACLs, locks and access times.
+// Checks: only those that the client makes on a default mount: the sticky bit (EACCES), mode, group and times of another's inode, flags, the
+// trash. Permission bits, ACLs' permissions, chown to another user, privileges for flags and namespaces of xattrs are checked by the kernel in
+// front of the client (EACCES, EPERM) and are not here; where both look, the kernel's errno differs (EPERM for the sticky bit). A mode comes
+// as the kernel hands it on: the umask is taken off. Flags do not keep modes, owners, times and xattrs from being changed, as in JuiceFS.
+// NOT modelled: the change log's texts for all other operations, case-insensitive look-up, the client's caches (of attributes, of blocks, of
+// what is written but not uploaded: a write ends when it is committed). Background work that an operation starts (deletion of data,
+// compaction) is done at its end. Quotas and directory statistics of files with several links when they grow. After a write conflict the
+// real client stores an ACL's id without its rule; here the rule is stored. Symbolic links inside a path are not followed and `..` is EINVAL
+// (the kernel of a real mount resolves them). Only whole hour directories are protected in the trash; their entries may be removed. Trees
+// are removed and cloned one directory after the other, without threads.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
@@ -29,6 +35,7 @@
 #include "fakes/sim/timers.h"
 #include "harness/client/history_collector.h"
 #include "harness/client/kv.h"
+#include "harness/juicefs/acl_rules.h"
 #include "harness/juicefs/attempt.h"
 #include "harness/juicefs/block_store.h"
 #include "harness/juicefs/effects.h"
@@ -54,6 +61,9 @@ struct WriterOptions {
 /// An upper bound of tries of one transaction.
 inline constexpr uint32_t kTransactionTriesMax = 50;
 
+/// Who waits for a lock for so long is interrupted by a signal.
+inline constexpr Micros kLockWaitUsMax = 2'000'000;
+
 struct OperationResult {
   int error = 0;              // an errno of Linux; 0: done. EIO may stand for a commit whose fate is unknown
   bool acknowledged = false;  // the user was told that it is done: error is 0
@@ -62,7 +72,9 @@ struct OperationResult {
   Micros completed_us = 0;
   std::vector<DeclaredTransaction> transactions;  // in commit order of this writer
   // What reading operations saw.
-  std::vector<Bytes> names;          // readdir, byte order
+  std::vector<Bytes> names;          // readdir and listxattr, byte order
+  std::optional<Bytes> value;        // getxattr, an ACL in the kernel's form, the target of readlink
+  std::optional<PlockRange> lock;    // get_lock: what is in the way; absent: nothing
   std::optional<Attr> attr;          // lookup and read
   std::map<uint32_t, std::vector<SliceRecord>> extents;  // read: records of the chunks touched
   std::optional<Bytes> data;                             // read, of a writer with blocks: the bytes up to the file's end
@@ -132,6 +144,8 @@ class Writer {
     uint32_t flags = 0;  // of open(2)
   };
   enum class FileUse : uint8_t { kRead, kWrite, kTruncate };
+  struct AclArguments;
+  struct ChangeLogArguments;
   struct CreateArguments;
   struct LinkArguments;
   struct RemoveArguments;
@@ -141,8 +155,11 @@ class Writer {
   struct SetAttrArguments;
   struct XattrArguments;
   struct ListArguments;
+  struct LockArguments;
   struct ReadArguments;
+  struct ReadlinkArguments;
   struct IdArguments;
+  struct InodeArguments;
   struct TrashArguments;
   struct FlushArguments;
   struct SessionArguments;
@@ -252,6 +269,7 @@ class Writer {
   sim::Task<Status> DeleteQuotaBody(Attempt* attempt, QuotaArguments* arguments);
   /// Adds what is below a directory to the used numbers.
   sim::Task<int> Summarize(Context* context, Inode directory, Quota* used);
+  std::optional<sim::Task<int>> DispatchLocks(Context* context, const record::Operation& operation);
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
@@ -270,6 +288,8 @@ class Writer {
   // operations_create.cc
   sim::Task<int> CreateAt(Context* context, Bytes path, CreateArguments arguments);
   sim::Task<Status> CreateBody(Attempt* attempt, CreateArguments* arguments);
+  /// What an inode made by this caller in this directory starts with, times and ACLs aside.
+  static Attr NewAttr(const Attempt& attempt, const CreateArguments& arguments, const Attr& parent);
   sim::Task<int> LinkAt(Context* context, Bytes from, Bytes to);
   sim::Task<Status> LinkBody(Attempt* attempt, LinkArguments* arguments);
 
@@ -310,6 +330,8 @@ class Writer {
 
   // operations_rename.cc
   sim::Task<int> RenameAt(Context* context, Bytes from, Bytes to, uint32_t flags);
+  /// The errno with which these directories do not let the source go to the target; 0: they do.
+  static int CheckMove(const Attempt& attempt, const RenameArguments& arguments);
   sim::Task<Status> RenameBody(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> RenameReplaced(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to);
@@ -372,11 +394,59 @@ class Writer {
   // operations_attr.cc
   sim::Task<int> SetAttrAt(Context* context, const record::SetAttr* change);
   sim::Task<Status> SetAttrBody(Attempt* attempt, SetAttrArguments* arguments);
-  sim::Task<int> XattrAt(Context* context, Bytes path, Bytes name, std::optional<Bytes> value);
-  sim::Task<Status> XattrBody(Attempt* attempt, XattrArguments* arguments);
   sim::Task<int> ReaddirAt(Context* context, Bytes path);
   sim::Task<Status> ListBody(Attempt* attempt, ListArguments* arguments);
   sim::Task<int> LookupAt(Context* context, Bytes path);
+
+  // operations_xattr.cc
+  sim::Task<int> SetXattrAt(Context* context, const record::SetXattr* change);
+  sim::Task<int> RemoveXattrAt(Context* context, const record::RemoveXattr* change);
+  sim::Task<Status> XattrBody(Attempt* attempt, XattrArguments* arguments);
+  sim::Task<int> GetXattrAt(Context* context, Bytes path, Bytes name);
+  sim::Task<int> ListXattrAt(Context* context, Bytes path);
+  sim::Task<Status> ListXattrBody(Attempt* attempt, ListArguments* arguments);
+  sim::Task<int> ReadlinkAt(Context* context, Bytes path);
+  sim::Task<Status> ReadlinkBody(Attempt* attempt, ReadlinkArguments* arguments);
+
+  // operations_lock.cc
+  sim::Task<int> LockAt(Context* context, Bytes path, LockArguments arguments, bool block);
+  sim::Task<Status> FlockBody(Attempt* attempt, LockArguments* arguments);
+  sim::Task<Status> SetLockBody(Attempt* attempt, LockArguments* arguments);
+  sim::Task<Status> ReadPlocks(Attempt* attempt, Inode inode, std::vector<Plock>* locks);
+  sim::Task<int> GetLockAt(Context* context, Bytes path, LockArguments arguments);
+
+  // access_time.cc
+  [[nodiscard]] bool KeepsAccessTimes() const { return options_.mount.atime != AtimeMode::kNoAtime && !options_.mount.read_only; }
+  /// True if the mount's mode asks for a newer access time than `attr` has.
+  [[nodiscard]] bool IsAccessTimeDue(const Attr& attr) const;
+  /// Writes the inode with the access time now, if that is due.
+  void WriteAccessTime(Attempt* attempt, Inode inode, Attr attr);
+  /// What opening, reading and listing do; `known` is what the operation has seen of the inode (absent: it is read first). Failures are nobody's.
+  sim::Task<void> TouchAccessTime(Context* context, Inode inode, std::optional<Attr> known);
+  sim::Task<Status> TouchBody(Attempt* attempt, InodeArguments* arguments);
+
+  // change_log.cc
+  /// Adds the record of `attempt->log` where the volume keeps a change log.
+  void AppendToChangeLog(Attempt* attempt, Timestamp start_ts);
+  /// Removes records older than `age_us_max` and those beyond the newest `lines_max` (0: no bound), by batches of 1000. Errno.
+  sim::Task<int> CleanUpChangeLog(Context* context, Micros age_us_max, int64_t lines_max);
+  sim::Task<Status> ListChangeLog(Attempt* attempt, ChangeLogArguments* arguments);
+  sim::Task<Status> RemoveFromChangeLog(Attempt* attempt, ChangeLogArguments* arguments);
+
+  // operations_acl.cc
+  sim::Task<Status> ReadAclRules();
+  /// Rule `id` from the cache or the store; absent for id 0. A rule that is missing from the store sets EIO.
+  sim::Task<Status> GetAclRule(Attempt* attempt, uint32_t id, std::optional<AclRule>* rule);
+  /// The id of this rule, which is stored by `attempt` if the client knows none; 0 for an empty rule.
+  sim::Task<Status> InsertAclRule(Context* context, Attempt* attempt, const AclRule* rule, uint32_t* id);
+  /// Mode and ACL ids of a new inode in a directory with a default ACL.
+  sim::Task<Status> InheritAcl(Context* context, Attempt* attempt, const Attr* parent, uint16_t mode, Attr* attr);
+  sim::Task<int> SetAclAt(Context* context, const record::SetAcl* acl);
+  sim::Task<int> SetAclOf(Context* context, Dentry entry, bool is_default, AclRule rule);
+  sim::Task<Status> SetAclBody(Attempt* attempt, AclArguments* arguments);
+  sim::Task<int> GetAclAt(Context* context, Bytes path, bool is_default);
+  sim::Task<int> GetAclOf(Context* context, Dentry entry, bool is_default);
+  sim::Task<Status> GetAclBody(Attempt* attempt, AclArguments* arguments);
 
   /// Parent rule: true if the parent's attribute must be written; changes its times then.
   bool TouchParent(const Attempt& attempt, bool nlink_changed, Attr* parent) const;
@@ -417,6 +487,9 @@ class Writer {
   // What the heartbeat and the flushes read last; -1: nothing yet.
   int64_t used_space_ = -1;
   int64_t used_inodes_ = -1;
+  AclCache acl_cache_;
+  uint64_t logged_ = 0;  // texts of the change log, those of refused tries included
+
   int64_t pending_space_ = 0;
   int64_t pending_inodes_ = 0;
   std::map<Inode, DirStat> pending_directories_;

@@ -16,7 +16,17 @@ inline DirStat StatOf(const Attr& attr, int64_t sign) {
   return {sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
 }
 
+inline constexpr uint16_t kSetUserIdBit = 04000;
+inline constexpr uint16_t kSetGroupIdBit = 02000;
+inline constexpr uint16_t kStickyBit = 01000;
+
+/// A directory with the sticky bit gives its entries away only to their owner, to its own owner and to root.
+inline bool IsKeptBySticky(const Attempt& attempt, const Attr& parent, const Attr& attr) {
+  return attempt.uid != 0 && (parent.mode & kStickyBit) != 0 && attempt.uid != parent.uid && attempt.uid != attr.uid;
+}
+
 struct Writer::CreateArguments {
+  Context* context = nullptr;  // for the transaction that takes an ACL rule's id
   uint8_t type = 0;
   uint32_t mode = 0;
   uint32_t rdev = 0;
@@ -61,7 +71,7 @@ struct Writer::RenameArguments {
 
 struct Writer::WriteArguments {
   Inode inode;
-  bool by_handle = false;  // flags were looked at when the file was opened
+  bool by_handle = false;  // flags and trash were looked at when the file was opened
   uint32_t chunk = 0;
   SliceRecord slice;
   size_t records = 0;  // out: of the chunk now
@@ -73,7 +83,15 @@ struct Writer::TruncateArguments {
   uint64_t length = 0;
 };
 
+struct Writer::AclArguments {
+  Context* context = nullptr;
+  Inode inode;
+  bool is_default = false;
+  AclRule rule;  // in; out of GetAclBody
+};
+
 struct Writer::SetAttrArguments {
+  Context* context = nullptr;
   Inode inode;
   const record::SetAttr* change = nullptr;
 };
@@ -82,6 +100,7 @@ struct Writer::XattrArguments {
   Inode inode;
   Bytes name;
   std::optional<Bytes> value;  // absent: remove
+  uint32_t flags = 0;
 };
 
 struct Writer::ListArguments {
@@ -91,11 +110,33 @@ struct Writer::ListArguments {
 };
 
 struct Writer::ReadArguments {
+  Context* context = nullptr;  // for the transaction that writes the access time
   Inode inode;
   uint64_t offset = 0;
   uint64_t length = 0;
   Attr attr;
   std::map<uint32_t, std::vector<SliceRecord>> extents;
+};
+
+struct Writer::ReadlinkArguments {
+  Inode inode;
+  std::optional<Bytes> target;  // out
+};
+
+struct Writer::InodeArguments {
+  Inode inode;
+};
+
+struct Writer::ChangeLogArguments {
+  std::vector<std::pair<Key, int64_t>> records;  // out of ListChangeLog: by start timestamp, with the time in the text, nanoseconds
+  std::vector<Key> batch;                        // to be removed
+};
+
+struct Writer::LockArguments {
+  Inode inode;
+  uint64_t owner = 0;
+  bool bsd = false;   // of the whole file
+  PlockRange range;   // its type also for a BSD lock
 };
 
 struct Writer::IdArguments {

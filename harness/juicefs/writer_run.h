@@ -20,6 +20,8 @@ sim::Task<int> Writer::Run(Context* context, TransactionKind kind, Body<Argument
       co_return EIO;
     }
     Attempt attempt(transaction->get(), &prefix_, retry);
+    attempt.uid = context->uid;
+    attempt.gid = context->gid;
     sim::Task<Status> run = (this->*body)(&attempt, arguments);
     const Status status = co_await std::move(run);
     if (!status.ok()) {
