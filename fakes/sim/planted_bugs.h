@@ -27,8 +27,16 @@ enum class Bug : uint8_t {
   kNewerTombstoneHidesRestore,
   kTargetClockBehind,
   kSplitKeysUnencoded,
+  // Of the restored volume in use.
+  kSliceIdsReissued,
+  kClientsKeepOldIdBatches,
+  kMetadataOlderThanObjects,
+  kCleanerDeletesLiveBlocks,
+  kTwoMastersOneBucket,
+  kRepairOverwritesNewDelta,
+  kConsumersSeeTimeGoBack,
 };
-inline constexpr size_t kBugCount = 12;
+inline constexpr size_t kBugCount = 19;
 
 struct BugInfo {
   Bug bug;

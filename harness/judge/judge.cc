@@ -136,7 +136,7 @@ record::Outcome OutcomeOf(const Evidence& evidence, const Judgement& judgement, 
 Judgement Judge(const Evidence& evidence, const std::set<std::string>& codes) {
   Judgement judgement;
   for (const CheckInfo& check : AllChecks()) {
-    if (!codes.empty() && codes.count(check.code) == 0) {
+    if ((!codes.empty() && codes.count(check.code) == 0) || (check.asked != nullptr && !check.asked(evidence))) {
       continue;
     }
     Checked checked = check.run(evidence);

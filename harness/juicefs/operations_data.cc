@@ -1,4 +1,6 @@
-// write, truncate and read: chunks and their lists of slices. No block is written or read.
+// write, truncate and read: chunks and their lists of slices. Blocks are written, not read.
+#include <fmt/format.h>
+
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
@@ -47,6 +49,13 @@ sim::Task<int> Writer::WriteAt(Context* context, Bytes path, uint64_t offset, ui
     error = co_await TakeSlice(context, &id);
     if (error != 0) {
       co_return error;
+    }
+    if (options_.blocks != nullptr) {
+      sim::Task<Status> upload = options_.blocks->Upload(context->label / fmt::format("slice{}", id), id, Bytes(part, static_cast<char>(id)));
+      const Status uploaded = co_await std::move(upload);
+      if (!uploaded.ok()) {
+        co_return EIO;
+      }
     }
     arguments.slice.position = static_cast<uint32_t>(position);
     arguments.slice.id = id;

@@ -309,6 +309,12 @@ sim::Task<int> Writer::DeleteFileData(Context* context, Inode inode, uint64_t le
   for (const uint32_t chunk : chunks) {
     arguments.chunk = chunk;
     error = co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteChunk, &arguments);
+    for (const SliceName& slice : arguments.dropped) {
+      if (error == 0 && options_.blocks != nullptr) {
+        sim::Task<Status> remove = options_.blocks->Remove(context->label.Numbered("remove", slice.id), slice.id, slice.size);
+        static_cast<void>(co_await std::move(remove));  // what stays behind is leaked, and found by the cleaner
+      }
+    }
     if (error == 0 && !arguments.dropped.empty()) {
       error = co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteMarker, &arguments);
     }

@@ -86,6 +86,7 @@ sim::Task<int> Writer::TakeInode(Context* context, Inode* inode) {
     next_inode_ = std::max<uint64_t>(end_inode_ - kInodeBatch, 2);  // 0 and 1 are never given out
   }
   *inode = Inode(next_inode_++);
+  issued_.inodes.push_back(*inode);
   co_return 0;
 }
 
@@ -100,6 +101,7 @@ sim::Task<int> Writer::TakeSlice(Context* context, uint64_t* id) {
     next_slice_ = std::max<uint64_t>(end_slice_ - kSliceBatch, 1);
   }
   *id = next_slice_++;
+  issued_.slices.push_back(*id);
   co_return 0;
 }
 
@@ -179,6 +181,18 @@ sim::Task<Status> Writer::Stop() {
     co_return Status::Unavailable("the session was not closed whole");
   }
   co_return Status::Ok();
+}
+
+void Writer::Redirect(client::Store* store, BlockStore* blocks) {
+  CHECK(stopped_ && !busy_) << "a session is redirected while it stands still";
+  store_ = store;
+  options_.blocks = blocks;
+  stopped_ = false;
+}
+
+void Writer::ForgetCaches() {
+  trash_hour_name_.clear();
+  trash_hour_ = Inode();
 }
 
 sim::Task<OperationResult> Writer::Do(record::Operation operation) {

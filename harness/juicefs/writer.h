@@ -75,6 +75,21 @@ class Writer {
   /// Flushes and removes the session records. Call after the last operation; RunBackground ends within one period. Suspends.
   sim::Task<Status> Stop();
 
+  /// The process stands still: its background ends, nothing is flushed and the session's records stay. Call between two operations.
+  void Hold() { stopped_ = true; }
+  /// A held session goes on, on another cluster and bucket, with its ids, its session number and what it has not flushed: what a client does
+  /// that nobody unmounted when a restored cluster took the place of its own. Its caches stay, too, unless they are forgotten. Spawn
+  /// RunBackground again. Both must outlive the writer; `blocks` may be null.
+  void Redirect(client::Store* store, BlockStore* blocks);
+  /// What the session has read before and does not read again for a while: this hour's directory of the trash.
+  void ForgetCaches();
+
+  struct IssuedIds {
+    std::vector<Inode> inodes;
+    std::vector<uint64_t> slices;
+  };
+  /// Every id that this session gave to something new, in order, also where the operation failed later.
+  [[nodiscard]] const IssuedIds& issued() const { return issued_; }
   /// Every transaction sent and not refused, background included, in order of their answers.
   [[nodiscard]] const std::vector<DeclaredTransaction>& history() const { return history_; }
   [[nodiscard]] uint64_t session_id() const { return session_id_; }
@@ -215,6 +230,7 @@ class Writer {
   uint64_t conflicts_ = 0;
   uint64_t next_inode_ = 0, end_inode_ = 0;
   uint64_t next_slice_ = 0, end_slice_ = 0;
+  IssuedIds issued_;
   Bytes trash_hour_name_;
   Inode trash_hour_;
 
