@@ -136,6 +136,16 @@ struct Model::Applier {
     }
     model->contents_[e.inode][e.chunk].push_back(Slice{e.position, e.length, e.slice_id, e.offset});
   }
+  void operator()(const juicefs::ReplaceSlicesEffect& e) {
+    std::vector<Slice>& slices = model->contents_[e.inode][e.chunk];
+    if (slices.size() < uint64_t{e.first} + e.count || e.count == 0) {
+      Anomaly(fmt::format("{} records of inode {} are replaced from number {} on but there are {}", e.count, e.inode.value(), e.first,
+                          slices.size()));
+      return;
+    }
+    const auto first = slices.begin() + e.first;
+    slices.insert(slices.erase(first, first + e.count), Slice{e.position, e.length, e.slice_id, 0});
+  }
 };
 
 void Model::Apply(const DeclaredTransaction& transaction, Timestamp commit_ts) {

@@ -76,6 +76,18 @@ sim::Task<Result<int64_t>> Attempt::GetCounter(const char* name) {
   co_return DecodeInt64Le(**value);
 }
 
+sim::Task<Result<int64_t>> Attempt::GetReferences(SliceName slice) {
+  const Key key = SliceReferencesKey(slice.id, slice.size);
+  Result<std::optional<Bytes>> value = co_await GetRaw(key);
+  if (!value.ok()) {
+    co_return value.error();
+  }
+  if (!value->has_value()) {
+    co_return int64_t{0};
+  }
+  co_return DecodeInt64Le(**value);
+}
+
 sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanFamily(const Key& first, uint32_t limit) {
   Bytes start;
   if (first.kind == KeyKind::kLinkCount || first.kind == KeyKind::kChunk) {
@@ -99,6 +111,41 @@ sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanFamily(const 
     found.emplace_back(*std::move(key), std::move(pair.second));
   }
   co_return found;
+}
+
+sim::Task<Result<std::map<uint32_t, std::vector<SliceRecord>>>> Attempt::ScanChunks(Inode inode, uint32_t first, uint32_t last) {
+  Bytes start = FullKey(ChunkKey(inode, first));
+  Bytes end = PrefixEnd(FullKey(ChunkKey(inode, last)));
+  sim::Task<Result<std::vector<client::Pair>>> scan = transaction_->Scan(std::move(start), std::move(end), 0);
+  Result<std::vector<client::Pair>> pairs = co_await std::move(scan);
+  if (!pairs.ok()) {
+    co_return pairs.error();
+  }
+  std::map<uint32_t, std::vector<SliceRecord>> chunks;
+  for (const client::Pair& pair : *pairs) {
+    Result<Key> key = ParseKey(std::string_view(pair.first).substr(prefix_->size()));
+    if (!key.ok()) {
+      co_return key.error();
+    }
+    Result<std::vector<SliceRecord>> records = DecodeChunk(pair.second);
+    if (!records.ok()) {
+      co_return records.error();
+    }
+    chunks[static_cast<uint32_t>(key->number)] = *std::move(records);
+  }
+  co_return chunks;
+}
+
+sim::Task<Status> Attempt::AddReferences(std::map<SliceName, int64_t> changes) {
+  for (const auto& [slice, change] : changes) {
+    const SliceName name = slice;
+    Result<int64_t> references = co_await GetReferences(name);
+    if (!references.ok()) {
+      co_return references.error();
+    }
+    PutReferences(name, *references + change);
+  }
+  co_return Status::Ok();
 }
 
 void Attempt::PutAttr(Inode inode, const Attr& attr) {
@@ -149,9 +196,24 @@ void Attempt::RemoveXattr(Inode inode, const Bytes& name) {
 }
 
 void Attempt::AppendSlice(Inode inode, uint32_t index, std::vector<SliceRecord> records, const SliceRecord& added) {
-  records.push_back(added);
+  AppendSlices(inode, index, std::move(records), {added});
+}
+
+void Attempt::AppendSlices(Inode inode, uint32_t index, std::vector<SliceRecord> records, const std::vector<SliceRecord>& added) {
+  records.insert(records.end(), added.begin(), added.end());
   PutRaw(ChunkKey(inode, index), EncodeChunk(records));
-  effects.push_back(AppendSliceEffect{inode, index, added.position, added.id, added.offset, added.length});
+  for (const SliceRecord& record : added) {
+    effects.push_back(AppendSliceEffect{inode, index, record.position, record.id, record.offset, record.length});
+  }
+}
+
+void Attempt::ReplaceSlices(Inode inode, uint32_t index, std::vector<SliceRecord> records, uint32_t first, uint32_t count,
+                            const SliceRecord& made) {
+  CHECK(size_t{first} + count <= records.size() && count > 0) << "more records than the chunk has";
+  const auto at = records.begin() + first;
+  records.insert(records.erase(at, at + count), made);
+  PutRaw(ChunkKey(inode, index), EncodeChunk(records));
+  effects.push_back(ReplaceSlicesEffect{inode, index, first, count, made.position, made.id, made.length});
 }
 
 void Attempt::PutLinkCount(Inode inode, Inode directory, int64_t count) {
@@ -159,6 +221,10 @@ void Attempt::PutLinkCount(Inode inode, Inode directory, int64_t count) {
 }
 
 void Attempt::PutCounter(const char* name, int64_t value) { PutRaw(CounterKey(name), EncodeInt64Le(value)); }
+
+void Attempt::PutReferences(const SliceName& slice, int64_t references) {
+  PutRaw(SliceReferencesKey(slice.id, slice.size), EncodeInt64Le(references));
+}
 
 void Attempt::PutRaw(const Key& key, Bytes value) {
   CHECK(!value.empty()) << DescribeKey(key) << ": TiKV's client refuses empty values";

@@ -5,6 +5,7 @@
 // Not here: retries, timestamps, labels (writer.h). Source: JuiceFS 1.4, KV engine.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -48,9 +49,15 @@ class Attempt {
   sim::Task<Result<std::vector<SliceRecord>>> GetChunk(Inode inode, uint32_t index);
   sim::Task<Result<int64_t>> GetLinkCount(Inode inode, Inode directory);
   sim::Task<Result<int64_t>> GetCounter(const char* name);
+  /// References of a slice beyond the first.
+  sim::Task<Result<int64_t>> GetReferences(SliceName slice);
   sim::Task<Result<std::optional<Bytes>>> GetRaw(const Key& key);
   /// Keys of `first`'s family: those that continue its encoding. At most `limit` (0: all).
   sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> ScanFamily(const Key& first, uint32_t limit);
+  /// Chunks from `first` to `last`, both included; those that exist.
+  sim::Task<Result<std::map<uint32_t, std::vector<SliceRecord>>>> ScanChunks(Inode inode, uint32_t first, uint32_t last);
+  /// One more or less for each of these slices.
+  sim::Task<Status> AddReferences(std::map<SliceName, int64_t> changes);
 
   // Writes of visible records, with their effects.
   void PutAttr(Inode inode, const Attr& attr);
@@ -65,10 +72,14 @@ class Attempt {
   void RemoveXattr(Inode inode, const Bytes& name);
   /// Appends to what GetChunk returned.
   void AppendSlice(Inode inode, uint32_t index, std::vector<SliceRecord> records, const SliceRecord& added);
+  void AppendSlices(Inode inode, uint32_t index, std::vector<SliceRecord> records, const std::vector<SliceRecord>& added);
+  /// `count` of the records that GetChunk returned, from `first` on, become `made`.
+  void ReplaceSlices(Inode inode, uint32_t index, std::vector<SliceRecord> records, uint32_t first, uint32_t count, const SliceRecord& made);
 
   // Writes that no mount shows.
   void PutLinkCount(Inode inode, Inode directory, int64_t count);
   void PutCounter(const char* name, int64_t value);
+  void PutReferences(const SliceName& slice, int64_t references);
   void PutRaw(const Key& key, Bytes value);
   void DeleteRaw(const Key& key);
 

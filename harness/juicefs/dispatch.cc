@@ -61,11 +61,25 @@ std::optional<sim::Task<int>> Writer::DispatchNames(Context* context, const reco
 std::optional<sim::Task<int>> Writer::DispatchData(Context* context, const record::Operation& operation) {
   switch (operation.kind_case()) {
     case record::Operation::kWrite:
-      return WriteAt(context, operation.write().path(), operation.write().offset(), operation.write().length());
+      return WriteAt(context, &operation.write());
     case record::Operation::kTruncate:
-      return TruncateAt(context, operation.truncate().path(), operation.truncate().length());
+      return TruncateAt(context, operation.truncate().path(), operation.truncate().handle(), operation.truncate().length());
     case record::Operation::kRead:
-      return ReadAt(context, operation.read().path(), operation.read().offset(), operation.read().length());
+      return ReadAt(context, &operation.read());
+    case record::Operation::kOpen:
+      return OpenAt(context, operation.open().path(), operation.open().handle(), operation.open().flags());
+    case record::Operation::kClose:
+      return CloseHandle(context, operation.close().handle());
+    case record::Operation::kFallocate:
+      return FallocateAt(context, &operation.fallocate());
+    case record::Operation::kCopyFileRange:
+      return CopyFileRangeAt(context, &operation.copy_file_range());
+    case record::Operation::kClone:
+      return CloneAt(context, &operation.clone());
+    case record::Operation::kCompact:
+      return CompactAt(context, operation.compact().path());
+    case record::Operation::kRemoveTree:
+      return RemoveTreeAt(context, operation.remove_tree().path(), operation.remove_tree().skip_trash());
     default:
       return std::nullopt;
   }

@@ -31,6 +31,10 @@ struct Describe {
     return fmt::format("AppendSlice {} chunk {} at {}: slice {} + {}, {} bytes", e.inode.value(), e.chunk, e.position,
                        e.slice_id, e.offset, e.length);
   }
+  std::string operator()(const ReplaceSlicesEffect& e) const {
+    return fmt::format("ReplaceSlices {} chunk {} records {} to {}: slice {} at {}, {} bytes", e.inode.value(), e.chunk, e.first,
+                       e.first + e.count - 1, e.slice_id, e.position, e.length);
+  }
 };
 
 }  // namespace
@@ -51,6 +55,8 @@ const char* TransactionKindName(TransactionKind kind) {
       return "usage flush";
     case TransactionKind::kDataDeletion:
       return "data deletion";
+    case TransactionKind::kCompaction:
+      return "compaction";
   }
   return "unknown";
 }

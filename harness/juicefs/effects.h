@@ -63,9 +63,20 @@ struct AppendSliceEffect {
   uint32_t offset = 0;
   uint32_t length = 0;
 };
+/// A compaction: of what was appended to the chunk so far, `count` from number `first` on became one: `length` bytes at `position`
+/// that come from the beginning of slice `slice_id`. The bytes that a reader gets are the same.
+struct ReplaceSlicesEffect {
+  Inode inode;
+  uint32_t chunk = 0;
+  uint32_t first = 0;
+  uint32_t count = 0;
+  uint32_t position = 0;
+  uint64_t slice_id = 0;
+  uint32_t length = 0;
+};
 
 using Effect = std::variant<SetAttrEffect, RemoveInodeEffect, AddDentryEffect, RemoveDentryEffect, SetSymlinkEffect,
-                            SetXattrEffect, RemoveXattrEffect, AppendSliceEffect>;
+                            SetXattrEffect, RemoveXattrEffect, AppendSliceEffect, ReplaceSlicesEffect>;
 
 /// One line for people: "AddDentry 1/a.bin -> 7".
 std::string DescribeEffect(const Effect& effect);
@@ -77,6 +88,7 @@ enum class TransactionKind : uint8_t {
   kSession,         // session records
   kUsageFlush,      // usedSpace, totalInodes, directory statistics
   kDataDeletion,    // chunks and slice references of a removed file
+  kCompaction,      // several records of a chunk become one
 };
 const char* TransactionKindName(TransactionKind kind);
 

@@ -20,8 +20,11 @@ constexpr std::array<std::pair<Kind, uint64_t>, kOperationKinds> kWeights = {{
     {record::Operation::kSymlink, 3},   {record::Operation::kUnlink, 9},     {record::Operation::kRmdir, 5},
     {record::Operation::kRename, 14},   {record::Operation::kSetattr, 5},    {record::Operation::kSetxattr, 5},
     {record::Operation::kRemovexattr, 4}, {record::Operation::kReaddir, 2},  {record::Operation::kLookup, 2},
-    {record::Operation::kRead, 2},
+    {record::Operation::kRead, 4},      {record::Operation::kOpen, 4},       {record::Operation::kClose, 3},
+    {record::Operation::kFallocate, 4}, {record::Operation::kCopyFileRange, 4}, {record::Operation::kClone, 3},
+    {record::Operation::kCompact, 2},   {record::Operation::kRemoveTree, 1},
 }};
+constexpr uint32_t kHandles = 3;  // that a writer has open at most
 
 class Mix {
  public:
@@ -53,6 +56,19 @@ class Mix {
       case record::Operation::kTruncate:
       case record::Operation::kRead:
         DrawData(&operation);
+        break;
+      case record::Operation::kOpen:
+      case record::Operation::kClose:
+        DrawHandle(&operation);
+        break;
+      case record::Operation::kFallocate:
+      case record::Operation::kCopyFileRange:
+        DrawRange(&operation);
+        break;
+      case record::Operation::kClone:
+      case record::Operation::kCompact:
+      case record::Operation::kRemoveTree:
+        DrawTree(&operation);
         break;
       case record::Operation::kUnlink:
       case record::Operation::kRmdir:
@@ -135,23 +151,93 @@ class Mix {
     picture_.files.push_back(path);
   }
 
+  /// Mostly near the beginning; sometimes across the end of a chunk.
+  uint64_t Offset() {
+    const uint64_t base = random_.Chance(150'000) ? 2 * kChunkBytes - 5000 : 0;
+    return base + random_.Below(20'000);
+  }
+
+  /// 0: by path. Handles that were never opened, or closed again, are rare.
+  uint32_t Handle() {
+    if (open_.empty() || !random_.Chance(400'000)) {
+      return 0;
+    }
+    return random_.Chance(50'000) ? kHandles + 1 : random_.Pick(open_);
+  }
+
   void DrawData(record::Operation* operation) {
     const Bytes path = File();
-    // Mostly near the beginning; sometimes across the end of a chunk.
-    const uint64_t base = random_.Chance(150'000) ? kChunkBytes * (1 + random_.Below(3)) - 5000 : 0;
-    const uint64_t offset = base + random_.Below(20'000);
+    const uint64_t offset = Offset();
     const auto length = static_cast<uint32_t>(random_.Below(30'000));
+    const uint32_t handle = Handle();
     if (kind_ == record::Operation::kWrite) {
       operation->mutable_write()->set_path(path);
       operation->mutable_write()->set_offset(offset);
       operation->mutable_write()->set_length(length + 1);
+      operation->mutable_write()->set_handle(handle);
     } else if (kind_ == record::Operation::kTruncate) {
       operation->mutable_truncate()->set_path(path);
       operation->mutable_truncate()->set_length(offset);
+      operation->mutable_truncate()->set_handle(handle);
     } else {
       operation->mutable_read()->set_path(path);
       operation->mutable_read()->set_offset(offset);
       operation->mutable_read()->set_length(length);
+      operation->mutable_read()->set_handle(handle);
+    }
+  }
+
+  void DrawHandle(record::Operation* operation) {
+    if (kind_ == record::Operation::kClose) {
+      const auto handle = static_cast<uint32_t>(random_.Below(kHandles) + 1);
+      operation->mutable_close()->set_handle(handle);
+      open_.erase(std::remove(open_.begin(), open_.end(), handle), open_.end());
+      return;
+    }
+    constexpr std::array<uint32_t, 5> kFlags = {0, 1, 2, 2 | 512, 2 | 1024};
+    const auto handle = static_cast<uint32_t>(random_.Below(kHandles) + 1);
+    operation->mutable_open()->set_path(File());
+    operation->mutable_open()->set_handle(handle);
+    operation->mutable_open()->set_flags(kFlags[random_.Below(kFlags.size())]);
+    if (std::find(open_.begin(), open_.end(), handle) == open_.end()) {
+      open_.push_back(handle);
+    }
+  }
+
+  void DrawRange(record::Operation* operation) {
+    const Bytes path = File();
+    const uint64_t offset = Offset();
+    const uint64_t length = random_.Below(30'000);
+    if (kind_ == record::Operation::kFallocate) {
+      constexpr std::array<uint32_t, 8> kModes = {0, 1, 3, 3, 16, 17, 8, 2};
+      operation->mutable_fallocate()->set_path(path);
+      operation->mutable_fallocate()->set_mode(kModes[random_.Below(kModes.size())]);
+      operation->mutable_fallocate()->set_offset(offset);
+      operation->mutable_fallocate()->set_length(length);
+      operation->mutable_fallocate()->set_handle(Handle());
+      return;
+    }
+    operation->mutable_copy_file_range()->set_from(path);
+    operation->mutable_copy_file_range()->set_from_offset(offset);
+    operation->mutable_copy_file_range()->set_to(random_.Chance(200'000) ? path : File());
+    operation->mutable_copy_file_range()->set_to_offset(Offset());
+    operation->mutable_copy_file_range()->set_length(length);
+  }
+
+  void DrawTree(record::Operation* operation) {
+    const bool directory = random_.Chance(400'000);
+    const Bytes path = directory ? random_.Pick(picture_.directories) : File();
+    if (kind_ == record::Operation::kCompact) {
+      operation->mutable_compact()->set_path(path);
+    } else if (kind_ == record::Operation::kRemoveTree) {
+      operation->mutable_remove_tree()->set_path(path);
+      operation->mutable_remove_tree()->set_skip_trash(random_.Chance(400'000));
+    } else {
+      const Bytes to = NewPath();
+      operation->mutable_clone()->set_from(path);
+      operation->mutable_clone()->set_to(to);
+      operation->mutable_clone()->set_preserve(random_.Chance(500'000));
+      (directory ? picture_.directories : picture_.files).push_back(to);
     }
   }
 
@@ -221,6 +307,7 @@ class Mix {
   PathPicture& picture_;
   Bytes own_;
   std::vector<std::pair<Bytes, Bytes>> xattrs_;  // set by this writer: path and name
+  std::vector<uint32_t> open_;                   // handles that this writer believes to be open
   Kind kind_ = record::Operation::KIND_NOT_SET;
 };
 

@@ -1,6 +1,7 @@
 // The mix: drawing what a writer does, as operations of a case.
 //
-// Every kind has a weight. Names are few and shared, so that writers collide; each writer also has a directory of its own
+// Every kind has a weight. Offsets lie near the beginning of a file or around the end of its second chunk, never at both ends of one
+// chunk, so that a compaction moves kilobytes. Names are few and shared, so that writers collide; each writer also has a directory of its own
 // and moves things between both. The picture of existing paths is rough on purpose: nobody knows what other writers did,
 // so that some operations fail with every usual errno. Determinism: one stream, drawn in a fixed order.
 #pragma once
@@ -29,7 +30,7 @@ struct MixOptions {
   uint32_t own_ppm = 300'000;
 };
 
-inline constexpr int kOperationKinds = 16;
+inline constexpr int kOperationKinds = 23;
 
 /// Operations with ids from `first_id` on. `picture` grows with what they would make.
 std::vector<record::Operation> DrawOperations(RandomStream* random, const MixOptions& options, PathPicture* picture);

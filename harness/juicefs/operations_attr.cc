@@ -135,13 +135,19 @@ sim::Task<int> Writer::ReaddirAt(Context* context, Bytes path) {
 
 sim::Task<Status> Writer::ListBody(Attempt* attempt, ListArguments* arguments) {
   arguments->names.clear();
+  arguments->entries.clear();
   const Key first = DentryKey(arguments->inode, "");
   Result<std::vector<std::pair<Key, Bytes>>> entries = co_await attempt->ScanFamily(first, 0);
   if (!entries.ok()) {
     co_return entries.error();
   }
   for (const auto& [key, value] : *entries) {
+    Result<Dentry> entry = DecodeDentry(value);
+    if (!entry.ok()) {
+      co_return entry.error();
+    }
     arguments->names.push_back(key.name);
+    arguments->entries.push_back(*entry);
   }
   co_return Status::Ok();
 }

@@ -1,18 +1,19 @@
-// write, truncate and read: chunks and their lists of slices. Blocks are written, not read.
+// write, truncate and read: chunks and their lists of slices, and blocks where the writer has a store of them.
 #include <fmt/format.h>
 
+#include "harness/juicefs/compaction_plan.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
+#include "harness/juicefs/written_bytes.h"
 
 namespace kvjury::juicefs {
 
 namespace {
 
 constexpr uint64_t kFileBytesMax = kChunkBytes << 31;
-
-int CheckFile(const Dentry& entry) {
-  return entry.type == kTypeDirectory ? EISDIR : entry.type == kTypeFile ? 0 : EINVAL;
-}
+constexpr uint32_t kAppendFlag = 1024;  // of open(2)
+constexpr size_t kPiecesCompacted = 5;  // a read that meets as many starts a compaction
+constexpr uint32_t kReadTriesMax = 3;   // of what a compaction or deletion may take away while it is read
 
 /// Usage after a change of length.
 void AddLengthChange(Inode parent, uint64_t old_length, uint64_t new_length, UsageDelta* usage) {
@@ -26,22 +27,35 @@ void AddLengthChange(Inode parent, uint64_t old_length, uint64_t new_length, Usa
 
 }  // namespace
 
-sim::Task<int> Writer::WriteAt(Context* context, Bytes path, uint64_t offset, uint64_t length) {
-  Dentry entry;
-  sim::Task<int> find = ResolveExisting(context, std::move(path), &entry);
+sim::Task<int> Writer::WriteAt(Context* context, const record::Write* write) {
+  const uint32_t handle = write->handle();
+  Inode inode;
+  Bytes path = write->path();
+  sim::Task<int> find = FindFile(context, std::move(path), handle, FileUse::kWrite, &inode);
   int error = co_await std::move(find);
-  error = error != 0 ? error : CheckFile(entry);
   if (error != 0) {
     co_return error;
   }
-  if (offset > kFileBytesMax || length > kFileBytesMax - offset) {
+  uint64_t offset = write->offset();
+  if (handle != 0 && (open_files_.at(handle).flags & kAppendFlag) != 0) {
+    Attr attr;
+    error = co_await ReadAttr(context, inode, &attr);
+    if (error != 0) {
+      co_return EBADF;
+    }
+    offset = attr.length;
+  }
+  if (offset > kFileBytesMax || write->length() > kFileBytesMax - offset) {
     co_return EFBIG;
   }
   // One slice and one transaction for each chunk touched.
-  const uint64_t end = offset + length;
+  const uint64_t seed = options_.blocks != nullptr ? SeedOfWrite(context->label.text(), write->seed()) : 0;
+  const uint64_t begin = offset;
+  const uint64_t end = offset + write->length();
   while (offset < end) {
     WriteArguments arguments;
-    arguments.inode = entry.inode;
+    arguments.inode = inode;
+    arguments.by_handle = handle != 0;
     arguments.chunk = static_cast<uint32_t>(offset / kChunkBytes);
     const uint64_t position = offset % kChunkBytes;
     const auto part = static_cast<uint32_t>(std::min(end - offset, kChunkBytes - position));
@@ -50,21 +64,24 @@ sim::Task<int> Writer::WriteAt(Context* context, Bytes path, uint64_t offset, ui
     if (error != 0) {
       co_return error;
     }
-    if (options_.blocks != nullptr) {
-      sim::Task<Status> upload = options_.blocks->Upload(context->label / fmt::format("slice{}", id), id, Bytes(part, static_cast<char>(id)));
-      const Status uploaded = co_await std::move(upload);
-      if (!uploaded.ok()) {
-        co_return EIO;
-      }
-    }
     arguments.slice.position = static_cast<uint32_t>(position);
     arguments.slice.id = id;
     arguments.slice.size = part;
     arguments.slice.length = part;
+    if (options_.blocks != nullptr) {
+      Bytes data = WrittenBytes(seed, offset - begin, part);
+      auto upload = options_.blocks->Upload(context->label / fmt::format("slice{}", id), id, std::move(data));
+      const Status uploaded = co_await std::move(upload);
+      if (!uploaded.ok()) {
+        co_return EIO;  // nothing refers to the blocks that are there
+      }
+    }
     error = co_await Run(context, TransactionKind::kOperation, &Writer::WriteBody, &arguments);
     if (error != 0) {
-      co_return error;
+      // Through a handle the file was there and writable once.
+      co_return handle != 0 && (error == ENOENT || error == EPERM) ? EBADF : error;
     }
+    co_await CompactAfterWrite(context, inode, arguments.chunk, arguments.records);
     offset += part;
   }
   co_return 0;
@@ -80,7 +97,7 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
     co_return Status::Ok();
   }
   Attr attr = **read;
-  if ((attr.flags & kFlagImmutable) != 0 || attr.type != kTypeFile) {
+  if ((!arguments->by_handle && (attr.flags & kFlagImmutable) != 0) || attr.type != kTypeFile) {
     attempt->error = EPERM;
     co_return Status::Ok();
   }
@@ -88,7 +105,8 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
   if (!records.ok()) {
     co_return records.error();
   }
-  if (!records->empty() && records->back() == arguments->slice) {
+  arguments->records = records->size() + 1;
+  if (std::find(records->begin(), records->end(), arguments->slice) != records->end()) {
     co_return Status::Ok();  // an earlier try was committed after all
   }
   const uint64_t end = arguments->chunk * kChunkBytes + arguments->slice.position + arguments->slice.length;
@@ -100,19 +118,17 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
   co_return Status::Ok();
 }
 
-sim::Task<int> Writer::TruncateAt(Context* context, Bytes path, uint64_t length) {
-  Dentry entry;
-  sim::Task<int> find = ResolveExisting(context, std::move(path), &entry);
-  int error = co_await std::move(find);
-  error = error != 0 ? error : CheckFile(entry);
+sim::Task<int> Writer::TruncateAt(Context* context, Bytes path, uint32_t handle, uint64_t length) {
+  TruncateArguments arguments;
+  sim::Task<int> find = FindFile(context, std::move(path), handle, FileUse::kTruncate, &arguments.inode);
+  const int error = co_await std::move(find);
   if (error != 0) {
     co_return error;
   }
   if (length > kFileBytesMax) {
     co_return EFBIG;
   }
-  TruncateArguments arguments;
-  arguments.inode = entry.inode;
+  arguments.by_handle = handle != 0;
   arguments.length = length;
   co_return co_await Run(context, TransactionKind::kOperation, &Writer::TruncateBody, &arguments);
 }
@@ -128,7 +144,8 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
     co_return Status::Ok();
   }
   Attr attr = **read;
-  if ((attr.flags & (kFlagImmutable | kFlagAppend)) != 0 || attr.type != kTypeFile) {
+  const bool trashed = attr.parent > kTrashInode && !arguments->by_handle;
+  if ((attr.flags & (kFlagImmutable | kFlagAppend)) != 0 || attr.type != kTypeFile || trashed) {
     attempt->error = EPERM;
     co_return Status::Ok();
   }
@@ -183,28 +200,89 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
   co_return Status::Ok();
 }
 
-sim::Task<int> Writer::ReadAt(Context* context, Bytes path, uint64_t offset, uint64_t length) {
-  Dentry entry;
-  sim::Task<int> find = ResolveExisting(context, std::move(path), &entry);
-  int error = co_await std::move(find);
-  error = error != 0 ? error : CheckFile(entry);
+sim::Task<int> Writer::ReadAttr(Context* context, Inode inode, Attr* attr) {
+  sim::Label label = context->label / "getattr";
+  std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), label);
+  Attempt reader(transaction.get(), &prefix_, 0);
+  Result<std::optional<Attr>> read = co_await reader.GetAttr(inode);
+  if (!read.ok()) {
+    co_return EIO;
+  }
+  if (!read->has_value()) {
+    co_return ENOENT;
+  }
+  *attr = **read;
+  co_return 0;
+}
+
+sim::Task<int> Writer::ReadAt(Context* context, const record::Read* read) {
+  ReadArguments arguments;
+  arguments.offset = read->offset();
+  arguments.length = read->length();
+  Bytes path = read->path();
+  sim::Task<int> find = FindFile(context, std::move(path), read->handle(), FileUse::kRead, &arguments.inode);
+  const int error = co_await std::move(find);
   if (error != 0) {
     co_return error;
   }
-  ReadArguments arguments;
-  arguments.inode = entry.inode;
-  arguments.offset = offset;
-  arguments.length = length;
-  sim::Label label = context->label / "read";
-  std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), label);
-  Attempt reader(transaction.get(), &prefix_, 0);
-  const Status status = co_await ReadBody(&reader, &arguments);
-  if (!status.ok()) {
-    co_return EIO;
+  for (uint32_t attempt = 1;; ++attempt) {
+    sim::Label label = attempt == 1 ? context->label / "read" : context->label.Numbered("read", attempt);
+    std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), label);
+    Attempt reader(transaction.get(), &prefix_, 0);
+    const Status status = co_await ReadBody(&reader, &arguments);
+    if (!status.ok()) {
+      co_return EIO;
+    }
+    context->result.attr = arguments.attr;
+    context->result.extents = arguments.extents;
+    if (reader.error != 0) {
+      co_return read->handle() != 0 ? EBADF : reader.error;
+    }
+    if (options_.blocks == nullptr) {
+      break;
+    }
+    sim::Task<Result<Bytes>> fetch = ReadBlocks(label, &arguments);
+    Result<Bytes> data = co_await std::move(fetch);
+    if (data.ok()) {
+      context->result.data = *std::move(data);
+      break;
+    }
+    if (attempt == kReadTriesMax) {
+      co_return EIO;  // what is missing stays missing: no compaction or deletion went by in between
+    }
   }
-  context->result.attr = arguments.attr;
-  context->result.extents = arguments.extents;
-  co_return reader.error;
+  for (const auto& [chunk, records] : arguments.extents) {
+    if (!options_.mount.read_only && (records.size() >= kPiecesCompacted || OverlayRecords(records).size() >= kPiecesCompacted)) {
+      co_await CompactChunk(context, arguments.inode, chunk);
+    }
+  }
+  co_return 0;
+}
+
+sim::Task<Result<Bytes>> Writer::ReadBlocks(sim::Label label, const ReadArguments* arguments) {
+  const uint64_t begin = std::min(arguments->offset, arguments->attr.length);
+  const uint64_t end = begin + std::min(arguments->length, arguments->attr.length - begin);
+  Bytes bytes(end - begin, '\0');
+  for (const auto& [chunk, records] : arguments->extents) {
+    const std::vector<SliceRecord> pieces = OverlayRecords(records);
+    for (const SliceRecord& piece : pieces) {
+      const uint64_t place = chunk * kChunkBytes + piece.position;
+      const uint64_t first = std::max(place, begin);
+      const uint64_t last = std::min(place + piece.length, end);
+      if (piece.id == 0 || first >= last) {
+        continue;
+      }
+      const auto offset = static_cast<uint32_t>(piece.offset + (first - place));
+      auto read = options_.blocks->Read(label / fmt::format("slice{}+{}", piece.id, offset), piece.id, piece.size, offset,
+                                        static_cast<uint32_t>(last - first));
+      Result<Bytes> part = co_await std::move(read);
+      if (!part.ok()) {
+        co_return part.error();
+      }
+      bytes.replace(first - begin, part->size(), *part);
+    }
+  }
+  co_return bytes;
 }
 
 sim::Task<Status> Writer::ReadBody(Attempt* attempt, ReadArguments* arguments) {
@@ -217,6 +295,7 @@ sim::Task<Status> Writer::ReadBody(Attempt* attempt, ReadArguments* arguments) {
     co_return Status::Ok();
   }
   arguments->attr = **attr;
+  arguments->extents.clear();
   const uint64_t begin = std::min(arguments->offset, arguments->attr.length);
   const uint64_t end = begin + std::min(arguments->length, arguments->attr.length - begin);
   if (begin == end) {

@@ -1,18 +1,9 @@
-// unlink and rmdir, with and without trash, and the deletion of a removed file's data.
+// unlink and rmdir, with and without trash.
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
 namespace kvjury::juicefs {
-
-namespace {
-
-DirStat StatOf(const Attr& attr, int64_t sign) {
-  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
-  return {sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
-}
-
-}  // namespace
 
 sim::Task<int> Writer::UnlinkAt(Context* context, Bytes path, bool skip_trash) {
   Place place;
@@ -41,15 +32,24 @@ sim::Task<int> Writer::UnlinkAt(Context* context, Bytes path, bool skip_trash) {
     }
   }
   error = co_await Run(context, TransactionKind::kOperation, &Writer::UnlinkBody, &arguments);
-  if (error == 0 && arguments.data_deleted) {
-    // In the background on a real mount; its failure is left to the hourly job and is not the user's.
-    co_await DeleteFileData(context, arguments.inode, arguments.length);
+  if (error == 0) {
+    co_await AfterDrop(context, arguments);
   }
   co_return error;
 }
 
+sim::Task<void> Writer::AfterDrop(Context* context, RemoveArguments dropped) {
+  if (dropped.sustained) {
+    removed_open_files_.insert(dropped.inode);
+  } else if (dropped.data_deleted) {
+    // In the background on a real mount; its failure is left to the hourly job and is not the user's.
+    co_await DeleteFileData(context, dropped.inode, dropped.length);
+  }
+}
+
 sim::Task<Status> Writer::UnlinkBody(Attempt* attempt, RemoveArguments* arguments) {
   arguments->data_deleted = false;
+  arguments->sustained = false;
   Result<std::optional<Dentry>> entry = co_await attempt->GetDentry(arguments->parent, arguments->name);
   if (!entry.ok()) {
     co_return entry.error();
@@ -116,35 +116,8 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
   SetChanged(&attr, options_.wall_ns());
   const bool gone = !hour.valid() && attr.nlink <= 1;
   if (gone) {
-    const Key first_xattr = XattrKey(inode, "");
-    Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await attempt->ScanFamily(first_xattr, 0);
-    if (!xattrs.ok()) {
-      co_return xattrs.error();
-    }
-    std::vector<Bytes> names;
-    for (const auto& [key, value] : *xattrs) {
-      names.push_back(key.name);
-    }
-    attempt->RemoveInode(inode, attr, names);
-    if (several_links) {
-      const Key first_count = LinkCountKey(inode, Inode());
-      Result<std::vector<std::pair<Key, Bytes>>> counts = co_await attempt->ScanFamily(first_count, 0);
-      if (!counts.ok()) {
-        co_return counts.error();
-      }
-      for (const auto& [key, value] : *counts) {
-        attempt->DeleteRaw(key);
-      }
-    }
-    if (attr.type == kTypeFile) {
-      attempt->PutRaw(DeletedFileKey(inode, attr.length), EncodeInt64Be(WallSeconds()));
-      outcome->data_deleted = true;
-      outcome->inode = inode;
-      outcome->length = attr.length;
-    }
-    attempt->usage.space -= attr.type == kTypeFile ? static_cast<int64_t>(SpaceOf(attr.length)) : 4096;
-    attempt->usage.inodes -= 1;
-    co_return Status::Ok();
+    sim::Task<Status> drop = DropLastLink(attempt, inode, attr, outcome);
+    co_return co_await std::move(drop);
   }
   if (several_links) {
     Result<int64_t> count = co_await attempt->GetLinkCount(inode, parent);
@@ -169,6 +142,52 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
     attr.nlink -= 1;
   }
   attempt->PutAttr(inode, attr);
+  co_return Status::Ok();
+}
+
+sim::Task<Status> Writer::DropLastLink(Attempt* attempt, Inode inode, Attr attr, RemoveArguments* outcome) {
+  const Key first_xattr = XattrKey(inode, "");
+  Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await attempt->ScanFamily(first_xattr, 0);
+  if (!xattrs.ok()) {
+    co_return xattrs.error();
+  }
+  std::vector<Bytes> names;
+  for (const auto& [key, value] : *xattrs) {
+    names.push_back(key.name);
+  }
+  const bool sustained = attr.type == kTypeFile && session_id_ != 0 && IsOpen(inode);
+  if (sustained) {
+    attr.nlink = 0;
+    attempt->PutAttr(inode, attr);
+    attempt->PutRaw(SustainedKey(session_id_, inode), Bytes(1, '\x01'));
+    for (const Bytes& xattr : names) {
+      attempt->RemoveXattr(inode, xattr);
+    }
+  } else {
+    attempt->RemoveInode(inode, attr, names);
+  }
+  if (!attr.parent.valid()) {
+    const Key first_count = LinkCountKey(inode, Inode());
+    Result<std::vector<std::pair<Key, Bytes>>> counts = co_await attempt->ScanFamily(first_count, 0);
+    if (!counts.ok()) {
+      co_return counts.error();
+    }
+    for (const auto& [key, value] : *counts) {
+      attempt->DeleteRaw(key);
+    }
+  }
+  outcome->inode = inode;
+  outcome->length = attr.length;
+  outcome->sustained = sustained;
+  if (sustained) {
+    co_return Status::Ok();  // its usage goes with the last close
+  }
+  if (attr.type == kTypeFile) {
+    attempt->PutRaw(DeletedFileKey(inode, attr.length), EncodeInt64Be(WallSeconds()));
+    outcome->data_deleted = true;
+  }
+  attempt->usage.space -= attr.type == kTypeFile ? static_cast<int64_t>(SpaceOf(attr.length)) : 4096;
+  attempt->usage.inodes -= 1;
   co_return Status::Ok();
 }
 
@@ -294,98 +313,6 @@ sim::Task<Status> Writer::DropDirectory(Attempt* attempt, Inode parent, const By
   attempt->RemoveInode(inode, attr, names);
   attempt->usage.space -= 4096;
   attempt->usage.inodes -= 1;
-  co_return Status::Ok();
-}
-
-sim::Task<int> Writer::DeleteFileData(Context* context, Inode inode, uint64_t length) {
-  ChunkDeletionArguments arguments;
-  arguments.inode = inode;
-  arguments.length = length;
-  int error = co_await Run(context, TransactionKind::kDataDeletion, &Writer::ListChunks, &arguments);
-  if (error != 0) {
-    co_return error;
-  }
-  const std::vector<uint32_t> chunks = arguments.chunks;
-  for (const uint32_t chunk : chunks) {
-    arguments.chunk = chunk;
-    error = co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteChunk, &arguments);
-    for (const SliceName& slice : arguments.dropped) {
-      if (error == 0 && options_.blocks != nullptr) {
-        sim::Task<Status> remove = options_.blocks->Remove(context->label.Numbered("remove", slice.id), slice.id, slice.size);
-        static_cast<void>(co_await std::move(remove));  // what stays behind is leaked, and found by the cleaner
-      }
-    }
-    if (error == 0 && !arguments.dropped.empty()) {
-      error = co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteMarker, &arguments);
-    }
-    if (error != 0) {
-      co_return error;
-    }
-  }
-  arguments.dropped.clear();
-  co_return co_await Run(context, TransactionKind::kDataDeletion, &Writer::DeleteMarker, &arguments);
-}
-
-sim::Task<Status> Writer::ListChunks(Attempt* attempt, ChunkDeletionArguments* arguments) {
-  arguments->chunks.clear();
-  const Key first = ChunkKey(arguments->inode, 0);
-  Result<std::vector<std::pair<Key, Bytes>>> chunks = co_await attempt->ScanFamily(first, 0);
-  if (!chunks.ok()) {
-    co_return chunks.error();
-  }
-  for (const auto& [key, value] : *chunks) {
-    arguments->chunks.push_back(static_cast<uint32_t>(key.number));
-  }
-  co_return Status::Ok();
-}
-
-sim::Task<Status> Writer::DeleteChunk(Attempt* attempt, ChunkDeletionArguments* arguments) {
-  arguments->dropped.clear();
-  Result<std::vector<SliceRecord>> records = co_await attempt->GetChunk(arguments->inode, arguments->chunk);
-  if (!records.ok()) {
-    co_return records.error();
-  }
-  std::map<SliceName, int64_t> references;
-  for (const SliceRecord& record : *records) {
-    if (record.id == 0) {
-      continue;
-    }
-    const SliceName slice{record.id, record.size};
-    if (references.find(slice) == references.end()) {
-      const Key key = SliceReferencesKey(slice.id, slice.size);
-      Result<std::optional<Bytes>> value = co_await attempt->GetRaw(key);
-      if (!value.ok()) {
-        co_return value.error();
-      }
-      int64_t count = 0;
-      if (value->has_value()) {
-        Result<int64_t> decoded = DecodeInt64Le(**value);
-        if (!decoded.ok()) {
-          co_return decoded.error();
-        }
-        count = *decoded;
-      }
-      references[slice] = count;
-    }
-    references[slice] -= 1;
-  }
-  attempt->DeleteRaw(ChunkKey(arguments->inode, arguments->chunk));
-  for (const auto& [slice, count] : references) {
-    attempt->PutRaw(SliceReferencesKey(slice.id, slice.size), EncodeInt64Le(count));
-    if (count < 0) {
-      arguments->dropped.push_back(slice);
-    }
-  }
-  co_return Status::Ok();
-}
-
-sim::Task<Status> Writer::DeleteMarker(Attempt* attempt, ChunkDeletionArguments* arguments) {
-  for (const SliceName& slice : arguments->dropped) {
-    attempt->DeleteRaw(SliceReferencesKey(slice.id, slice.size));
-  }
-  if (arguments->dropped.empty()) {
-    attempt->DeleteRaw(DeletedFileKey(arguments->inode, arguments->length));
-  }
   co_return Status::Ok();
 }
 

@@ -29,11 +29,6 @@ Bytes NormalPath(const Bytes& path) {
   return normal;
 }
 
-DirStat StatOf(const Attr& attr, int64_t sign) {
-  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
-  return {sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
-}
-
 /// Child directories that each parent gains when a name replaces or is exchanged with an existing one.
 struct Gains {
   int from = 0;
@@ -98,8 +93,8 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
     co_return error;
   }
   error = co_await Run(context, TransactionKind::kOperation, &Writer::RenameBody, &arguments);
-  if (error == 0 && arguments.replaced.data_deleted) {
-    co_await DeleteFileData(context, arguments.replaced.inode, arguments.replaced.length);
+  if (error == 0) {
+    co_await AfterDrop(context, arguments.replaced);
   }
   co_return error;
 }
@@ -131,6 +126,7 @@ sim::Task<Status> Writer::MoveInode(Attempt* attempt, Inode inode, Attr attr, In
 sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* arguments) {
   RenameArguments& a = *arguments;
   a.replaced.data_deleted = false;
+  a.replaced.sustained = false;
   if (a.from_parent == a.to_parent && a.from_name == a.to_name) {
     co_return Status::Ok();
   }

@@ -1,8 +1,18 @@
 #include "harness/juicefs/test_store.h"
 
+#include <utility>
+
 #include "fakes/base/digest.h"
 
 namespace kvjury::juicefs {
+
+namespace {
+
+bool EndsWith(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+}  // namespace
 
 class TestStore::Txn final : public client::Transaction {
  public:
@@ -74,6 +84,9 @@ class TestStore::Txn final : public client::Transaction {
       co_return client::CommitInfo{};
     }
     co_await Wait();
+    if (store_->commits_left_ == 0U) {
+      co_return Status::Unavailable("the client is dead");
+    }
     for (const auto& [key, value] : writes_) {
       const auto versions = store_->data_.find(key);
       if (versions != store_->data_.end() && versions->second.rbegin()->first > start_ts_) {
@@ -84,8 +97,7 @@ class TestStore::Txn final : public client::Transaction {
     auto& [label_end, takes_place] = store_->lose_;
     bool lost = store_->options_.undetermined_ppm > Mix64(store_->options_.seed, label_.hash()) % 1'000'000;
     bool effective = Mix64(store_->options_.seed + 1, label_.hash()) % 2 == 0;
-    if (!label_end.empty() && text.size() >= label_end.size() &&
-        text.compare(text.size() - label_end.size(), label_end.size(), label_end) == 0) {
+    if (!label_end.empty() && EndsWith(text, label_end)) {
       lost = true;
       effective = takes_place;
       label_end.clear();
@@ -98,6 +110,12 @@ class TestStore::Txn final : public client::Transaction {
         store_->data_[key][info.commit_ts] = value;
       }
       store_->commits_[start_ts_] = info.commit_ts;
+      if (store_->commits_left_.has_value()) {
+        *store_->commits_left_ -= 1;
+      }
+      if (store_->after_.second && EndsWith(text, store_->after_.first)) {
+        std::exchange(store_->after_.second, nullptr)();
+      }
     }
     co_await Wait();
     if (lost) {
@@ -129,6 +147,9 @@ Micros TestStore::Delay(const sim::Label& label) const {
 
 sim::Task<Result<std::unique_ptr<client::Transaction>>> TestStore::Begin(sim::Label label) {
   co_await scheduler_->Sleep(Delay(label), label.hash());
+  if (commits_left_ == 0U) {
+    co_return Status::Unavailable("the client is dead");
+  }
   const Timestamp ts = Now();
   co_return std::unique_ptr<client::Transaction>(std::make_unique<Txn>(this, ts, label));
 }

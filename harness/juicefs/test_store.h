@@ -3,6 +3,7 @@
 // Not modelled: locks (a commit is one step), regions, garbage collection, the wire.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,10 @@ class TestStore final : public client::Store {
   [[nodiscard]] uint64_t undetermined() const { return undetermined_; }
   /// The next commit whose label ends like this loses its answer, with or without effect.
   void LoseAnswer(std::string label_end, bool takes_place) { lose_ = {std::move(label_end), takes_place}; }
+  /// After this many more commits the client is dead: nothing that it asks is answered or has an effect.
+  void DieAfter(uint32_t commits) { commits_left_ = commits; }
+  /// `then` runs right after the next commit whose label ends like this.
+  void AfterCommit(std::string label_end, std::function<void()> then) { after_ = {std::move(label_end), std::move(then)}; }
 
  private:
   class Txn;
@@ -53,6 +58,8 @@ class TestStore final : public client::Store {
   Timestamp last_;
   uint64_t undetermined_ = 0;
   std::pair<std::string, bool> lose_;
+  std::optional<uint32_t> commits_left_;
+  std::pair<std::string, std::function<void()>> after_;
 };
 
 }  // namespace kvjury::juicefs

@@ -173,6 +173,9 @@ sim::Task<void> Writer::RunBackground() {
 sim::Task<Status> Writer::Stop() {
   stopped_ = true;
   Context context = MakeContext(label_ / "close");
+  while (!open_files_.empty()) {
+    co_await CloseHandle(&context, open_files_.begin()->first);
+  }
   int error = co_await Flush(&context);
   SessionArguments none;
   const int removed = co_await Run(&context, TransactionKind::kSession, &Writer::RemoveSessionRecords, &none);

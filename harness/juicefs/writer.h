@@ -3,19 +3,23 @@
 //
 // Modelled: write conflicts are tried again up to 50 times with (i+1)^2 ms of back-off, an undetermined commit never is (the
 // operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
-// times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink.
-// NOT modelled: open files (an unlinked file is never sustained), permission checks and umask (the user is root), atime
-// updates, quotas, locks, the change log, compaction, the hourly jobs, blocks in the object storage, the client's attribute
-// cache. Directory statistics of files with several links are not adjusted on write and truncate. Parents with a default
-// ACL and mode changes of inodes with an access ACL are refused with ENOTSUP before anything is written. Symbolic links
-// inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour
-// directories are protected in the trash; their entries may be removed.
+// times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink; open files
+// (one that loses its last name while this session has it open lives on until its last close); with a BlockStore the blocks of
+// slices: uploaded before the commit that names them, deleted with the last reference.
+// NOT modelled: permission checks (the user is root), atime updates, quotas, locks, the change log, the hourly jobs, the client's
+// caches (of attributes, of blocks, of what is written but not uploaded: a write ends when it is committed). Background work that an
+// operation starts (deletion of data, compaction) is done at its end. Directory statistics of files with several links are not
+// adjusted on write and truncate. Parents with a default ACL and mode changes of inodes with an access ACL are refused with ENOTSUP
+// before anything is written. Symbolic links inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves
+// them). Only whole hour directories are protected in the trash; their entries may be removed. Trees are removed and cloned one
+// directory after the other, without threads.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +57,8 @@ struct OperationResult {
   std::vector<Bytes> names;          // readdir, byte order
   std::optional<Attr> attr;          // lookup and read
   std::map<uint32_t, std::vector<SliceRecord>> extents;  // read: records of the chunks touched
+  std::optional<Bytes> data;                             // read, of a writer with blocks: the bytes up to the file's end
+  uint64_t copied_bytes = 0;                             // copy_file_range
 };
 
 class Writer {
@@ -115,6 +121,11 @@ class Writer {
     Bytes name;                   // empty for the root
     std::optional<Dentry> entry;  // what is there, at the time of the look-up
   };
+  struct OpenFile {
+    Inode inode;
+    uint32_t flags = 0;  // of open(2)
+  };
+  enum class FileUse : uint8_t { kRead, kWrite, kTruncate };
   struct CreateArguments;
   struct LinkArguments;
   struct RemoveArguments;
@@ -130,6 +141,13 @@ class Writer {
   struct FlushArguments;
   struct SessionArguments;
   struct ChunkDeletionArguments;
+  struct SliceArguments;
+  struct SustainedArguments;
+  struct FallocateArguments;
+  struct CopyArguments;
+  struct CompactArguments;
+  struct CloneArguments;
+  struct BatchUnlinkArguments;
 
   // writer.cc: transactions, ids, sessions.
   /// Runs `body` as one transaction with retries. Returns an errno; EIO for every failure of the store.
@@ -180,12 +198,32 @@ class Writer {
   /// The file `entry` loses its name in `parent` (the caller writes the dentry); goes to `hour` if that is set.
   sim::Task<Status> DropFile(Attempt* attempt, Inode parent, const Bytes* name, Dentry entry, Attr attr, Inode hour,
                              RemoveArguments* outcome);
+  /// No name is left: all goes but what a session that has the file open needs.
+  sim::Task<Status> DropLastLink(Attempt* attempt, Inode inode, Attr attr, RemoveArguments* outcome);
   /// The empty directory `entry` loses its name; QD goes too.
   sim::Task<Status> DropDirectory(Attempt* attempt, Inode parent, const Bytes* name, Dentry entry, Attr attr, Inode hour);
+  /// What follows the commit that dropped a file: it is remembered until its close, or its data is deleted.
+  sim::Task<void> AfterDrop(Context* context, RemoveArguments dropped);
+
+  // operations_remove_tree.cc
+  sim::Task<int> RemoveTreeAt(Context* context, Bytes path, bool skip_trash);
+  /// All entries of a directory and what lies below them.
+  sim::Task<int> EmptyDirectory(Context* context, Inode directory, bool skip_trash);
+  /// A directory's entry and all below it; an hour directory of the trash is only emptied.
+  sim::Task<int> RemoveDirectoryTree(Context* context, RemoveArguments entry);
+  sim::Task<int> BatchUnlink(Context* context, Inode directory, std::vector<std::pair<Bytes, Inode>> names, bool skip_trash);
+  sim::Task<Status> BatchUnlinkBody(Attempt* attempt, BatchUnlinkArguments* arguments);
+  sim::Task<Status> BatchUnlinkRead(Attempt* attempt, BatchUnlinkArguments* arguments);
+
+  // slice_deletion.cc
   sim::Task<int> DeleteFileData(Context* context, Inode inode, uint64_t length);
   sim::Task<Status> ListChunks(Attempt* attempt, ChunkDeletionArguments* arguments);
   sim::Task<Status> DeleteChunk(Attempt* attempt, ChunkDeletionArguments* arguments);
   sim::Task<Status> DeleteMarker(Attempt* attempt, ChunkDeletionArguments* arguments);
+  /// Blocks and counts of slices that nothing refers to. One whose blocks cannot be deleted keeps its count of -1 for the hourly job.
+  sim::Task<void> DeleteSlices(Context* context, std::vector<SliceName> slices);
+  sim::Task<Status> DeleteReferences(Attempt* attempt, SliceArguments* arguments);
+  sim::Task<Status> ReadReferences(Attempt* attempt, SliceArguments* arguments);
 
   // operations_rename.cc
   sim::Task<int> RenameAt(Context* context, Bytes from, Bytes to, uint32_t flags);
@@ -193,13 +231,59 @@ class Writer {
   sim::Task<Status> RenameReplaced(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to);
 
+  // operations_open.cc: files that this session has open.
+  sim::Task<int> OpenAt(Context* context, Bytes path, uint32_t handle, uint32_t flags);
+  sim::Task<int> CloseHandle(Context* context, uint32_t handle);
+  /// The file of a handle that allows this use, or of a path where `handle` is 0.
+  sim::Task<int> FindFile(Context* context, Bytes path, uint32_t handle, FileUse use, Inode* file);
+  [[nodiscard]] bool IsOpen(Inode inode) const;
+  sim::Task<void> DropSustained(Context* context, Inode inode);
+  sim::Task<Status> DropSustainedBody(Attempt* attempt, SustainedArguments* arguments);
+
   // operations_data.cc
-  sim::Task<int> WriteAt(Context* context, Bytes path, uint64_t offset, uint64_t length);
+  sim::Task<int> WriteAt(Context* context, const record::Write* write);
   sim::Task<Status> WriteBody(Attempt* attempt, WriteArguments* arguments);
-  sim::Task<int> TruncateAt(Context* context, Bytes path, uint64_t length);
+  sim::Task<int> TruncateAt(Context* context, Bytes path, uint32_t handle, uint64_t length);
   sim::Task<Status> TruncateBody(Attempt* attempt, TruncateArguments* arguments);
-  sim::Task<int> ReadAt(Context* context, Bytes path, uint64_t offset, uint64_t length);
+  sim::Task<int> ReadAt(Context* context, const record::Read* read);
   sim::Task<Status> ReadBody(Attempt* attempt, ReadArguments* arguments);
+  /// The attribute now, by a point read.
+  sim::Task<int> ReadAttr(Context* context, Inode inode, Attr* attr);
+  /// What ReadBody found, out of the blocks.
+  sim::Task<Result<Bytes>> ReadBlocks(sim::Label label, const ReadArguments* arguments);
+
+  // operations_ranges.cc
+  sim::Task<int> FallocateAt(Context* context, const record::Fallocate* fallocate);
+  sim::Task<Status> FallocateBody(Attempt* attempt, FallocateArguments* arguments);
+  sim::Task<int> CopyFileRangeAt(Context* context, const record::CopyFileRange* copy);
+  sim::Task<Status> CopyFileRangeBody(Attempt* attempt, CopyArguments* arguments);
+  /// The records that a copy appends, by chunk; adds what they refer to.
+  sim::Task<Status> PiecesToCopy(Attempt* attempt, CopyArguments* arguments);
+
+  // operations_compact.cc
+  sim::Task<int> CompactAt(Context* context, Bytes path);
+  sim::Task<int> CompactTree(Context* context, Inode inode);
+  /// One compaction, if there is something to do; true if it was committed. Failures are no one's error: the records stay as they are.
+  sim::Task<bool> CompactChunk(Context* context, Inode inode, uint32_t chunk);
+  /// The bytes of the new slice go up. False: it cannot be made.
+  sim::Task<bool> MoveBlocks(sim::Label label, const CompactArguments* arguments);
+  sim::Task<Status> CompactBody(Attempt* attempt, CompactArguments* arguments);
+  sim::Task<Status> DropNewSlice(Attempt* attempt, CompactArguments* arguments);
+  sim::Task<Status> ForgetZeroReferences(Attempt* attempt, CompactArguments* arguments);
+  /// After a write made the chunk's list this long.
+  sim::Task<void> CompactAfterWrite(Context* context, Inode inode, uint32_t chunk, size_t records);
+
+  // operations_clone.cc
+  sim::Task<int> CloneAt(Context* context, const record::Clone* clone);
+  sim::Task<int> CloneEntry(Context* context, CloneArguments arguments, Inode* made);
+  sim::Task<int> CloneChildren(Context* context, const CloneArguments* directory, Inode made);
+  sim::Task<Status> CloneBody(Attempt* attempt, CloneArguments* arguments);
+  sim::Task<Status> CloneBatchBody(Attempt* attempt, CloneArguments* arguments);
+  sim::Task<Status> CopyRecords(Attempt* attempt, Inode from, Inode to, const Attr* attr);
+  sim::Task<Status> AttachBody(Attempt* attempt, CloneArguments* arguments);
+  sim::Task<Status> RemoveDetachedBody(Attempt* attempt, CloneArguments* arguments);
+  sim::Task<Status> RepairNlinkBody(Attempt* attempt, CloneArguments* arguments);
+  [[nodiscard]] Attr ClonedAttr(const CloneArguments& arguments, const Attr& source, Inode parent) const;
 
   // operations_attr.cc
   sim::Task<int> SetAttrAt(Context* context, const record::SetAttr* change);
@@ -237,6 +321,8 @@ class Writer {
   int64_t pending_space_ = 0;
   int64_t pending_inodes_ = 0;
   std::map<Inode, DirStat> pending_directories_;
+  std::map<uint32_t, OpenFile> open_files_;  // by handle
+  std::set<Inode> removed_open_files_;       // dropped by this session while it had them open
   std::vector<DeclaredTransaction> history_;
 };
 

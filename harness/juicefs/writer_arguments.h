@@ -5,9 +5,16 @@
 
 #include <algorithm>
 
+#include "harness/juicefs/constants.h"
 #include "harness/juicefs/writer.h"
 
 namespace kvjury::juicefs {
+
+/// What an inode counts in the statistics of its directory, times `sign`.
+inline DirStat StatOf(const Attr& attr, int64_t sign) {
+  const uint64_t length = attr.type == kTypeFile ? attr.length : 0;
+  return {sign * static_cast<int64_t>(length), sign * static_cast<int64_t>(SpaceOf(length)), sign};
+}
 
 struct Writer::CreateArguments {
   uint8_t type = 0;
@@ -30,8 +37,9 @@ struct Writer::RemoveArguments {
   Bytes name;
   bool skip_trash = false;
   Inode hour;  // 0: no trash
-  // Out: a file whose data is to be deleted.
+  // Out: a file whose data is to be deleted, or which lives on until it is closed.
   bool data_deleted = false;
+  bool sustained = false;
   Inode inode;
   uint64_t length = 0;
 };
@@ -53,12 +61,15 @@ struct Writer::RenameArguments {
 
 struct Writer::WriteArguments {
   Inode inode;
+  bool by_handle = false;  // flags were looked at when the file was opened
   uint32_t chunk = 0;
   SliceRecord slice;
+  size_t records = 0;  // out: of the chunk now
 };
 
 struct Writer::TruncateArguments {
   Inode inode;
+  bool by_handle = false;
   uint64_t length = 0;
 };
 
@@ -76,6 +87,7 @@ struct Writer::XattrArguments {
 struct Writer::ListArguments {
   Inode inode;
   std::vector<Bytes> names;
+  std::vector<Dentry> entries;  // of the same order
 };
 
 struct Writer::ReadArguments {
@@ -117,6 +129,75 @@ struct Writer::ChunkDeletionArguments {
   std::vector<uint32_t> chunks;  // out of ListChunks
   uint32_t chunk = 0;
   std::vector<SliceName> dropped;  // out of DeleteChunk: no reference is left
+};
+
+struct Writer::SliceArguments {
+  SliceName slice;
+  int64_t references = 0;  // out of ReadReferences: beyond the first
+};
+
+struct Writer::FallocateArguments {
+  Inode inode;
+  uint32_t mode = 0;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+struct Writer::CopyArguments {
+  Inode from;
+  uint64_t from_offset = 0;
+  Inode to;
+  uint64_t to_offset = 0;
+  uint64_t length = 0;
+  // Out.
+  uint64_t copied_bytes = 0;
+  std::map<uint32_t, std::vector<SliceRecord>> added;  // by chunk of the target
+  std::map<SliceName, int64_t> references;             // as many more as pieces were added
+};
+
+struct Writer::CompactArguments {
+  Inode inode;
+  uint32_t chunk = 0;
+  std::vector<SliceRecord> seen;    // what the chunk must still begin with
+  std::vector<SliceRecord> pieces;  // what the new slice holds
+  uint32_t skipped = 0;
+  SliceRecord made;
+};
+
+struct Writer::CloneArguments {
+  Inode source;
+  Inode parent;  // of the copy
+  Bytes name;
+  Inode made;
+  bool top = false;
+  bool preserve = false;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<std::pair<Bytes, Inode>> children;  // CloneBatchBody: names and sources
+  std::vector<Inode> children_made;
+  Attr source_attr;  // out of CloneBody
+};
+
+struct Writer::BatchUnlinkArguments {
+  struct Entry {
+    Bytes name;
+    Dentry dentry;
+    Inode hour;  // 0: no trash for this one
+  };
+  Inode directory;
+  std::vector<std::pair<Bytes, Inode>> names;  // and what they led to when they were listed
+  Inode hour;
+  // Read by BatchUnlinkRead for BatchUnlinkBody.
+  Attr parent;
+  std::vector<Entry> entries;
+  std::map<Inode, Attr> attrs;
+  std::vector<RemoveArguments> dropped;  // out: files with nothing left
+};
+
+struct Writer::SustainedArguments {
+  Inode inode;
+  bool data_deleted = false;  // out
+  uint64_t length = 0;        // out
 };
 
 }  // namespace kvjury::juicefs
