@@ -137,6 +137,9 @@ struct Model::Applier {
     model->contents_[e.inode][e.chunk].push_back(Slice{e.position, e.length, e.slice_id, e.offset});
   }
   void operator()(const juicefs::ReplaceSlicesEffect& e) {
+    if (model->inodes_.count(e.inode) == 0) {
+      return;  // removed meanwhile: a compaction does not look at the inode, and the chunk waits for its deletion
+    }
     std::vector<Slice>& slices = model->contents_[e.inode][e.chunk];
     if (slices.size() < uint64_t{e.first} + e.count || e.count == 0) {
       Anomaly(fmt::format("{} records of inode {} are replaced from number {} on but there are {}", e.count, e.inode.value(), e.first,

@@ -23,7 +23,8 @@ std::string Digits(std::string text) {
 }
 
 std::string WriteText(const std::string& path, uint64_t offset, uint64_t length, uint64_t seed = 0) {
-  return "write { path: '" + path + "' offset: " + std::to_string(offset) + " length: " + std::to_string(length) + " seed: " + std::to_string(seed) + " }";
+  return "write { path: '" + path + "' offset: " + std::to_string(offset) + " length: " + std::to_string(length) +
+         " seed: " + std::to_string(seed) + " }";
 }
 
 /// Keys of one kind, decoded.

@@ -29,7 +29,7 @@ class PlainFile {
     for (auto at = pages_.lower_bound(offset / kPage); at != pages_.end() && at->first * kPage < end; ++at) {
       const uint64_t first = std::max(offset, at->first * kPage);
       const uint64_t last = std::min(end, (at->first + 1) * kPage);
-      std::fill(at->second.begin() + static_cast<ptrdiff_t>(first % kPage), at->second.begin() + static_cast<ptrdiff_t>(last - at->first * kPage), '\0');
+      at->second.replace(first % kPage, last - first, last - first, '\0');
     }
   }
   void Resize(uint64_t length) {
@@ -57,7 +57,8 @@ constexpr uint64_t kFar = 2 * kChunkBytes;  // the end of the second chunk
 
 class Session {
  public:
-  Session(uint64_t seed, uint32_t trash_days) : random_(seed, "file-bytes"), mount_({.trash_days = trash_days, .blocks = true, .block_bytes = 8192}) {}
+  Session(uint64_t seed, uint32_t trash_days)
+      : random_(seed, "file-bytes"), mount_({.trash_days = trash_days, .blocks = true, .block_bytes = 8192}) {}
 
   void Step() {
     const uint64_t what = random_.Below(20);
