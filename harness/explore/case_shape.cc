@@ -112,11 +112,12 @@ void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
       break;
     case sim::Bug::kMaxTsNotPushed:
     case sim::Bug::kMemoryLockUnseen:
-      // Commits of one phase in flight while the snapshot is taken.
+      // Commits of one phase in flight while the snapshot is taken: the longer they take, the likelier.
       shape->writers = 5;
       shape->operations_per_writer = 40;
       shape->think_us = 0;
       shape->nudge_ppm = 100'000;
+      shape->delay_us_max = 150'000;
       shape->backup_after_permille = static_cast<uint32_t>(random->Between(100, 600));
       break;
     case sim::Bug::kOneKeyOfAPair:
