@@ -196,6 +196,8 @@ void Writer::Redirect(client::Store* store, BlockStore* blocks) {
 void Writer::ForgetCaches() {
   trash_hour_name_.clear();
   trash_hour_ = Inode();
+  open_files_.clear();
+  removed_open_files_.clear();
 }
 
 sim::Task<OperationResult> Writer::Do(record::Operation operation) {

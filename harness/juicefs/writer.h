@@ -87,7 +87,8 @@ class Writer {
   /// that nobody unmounted when a restored cluster took the place of its own. Its caches stay, too, unless they are forgotten. Spawn
   /// RunBackground again. Both must outlive the writer; `blocks` may be null.
   void Redirect(client::Store* store, BlockStore* blocks);
-  /// What the session has read before and does not read again for a while: this hour's directory of the trash.
+  /// As a new mount: this hour's directory of the trash is looked up again, no file is open. What the session removed while it had it open is
+  /// not deleted at its close: in a restored volume it may have its name again.
   void ForgetCaches();
 
   struct IssuedIds {
