@@ -308,7 +308,7 @@ class Proofs(ProgramTest):
         self.assertFalse(os.path.exists(self.Path("none")))
 
     def test_a_planted_bug_is_convicted_and_its_case_replays(self):
-        code, out, err = self.Here("run", "--bug", "target-clock-behind", "--cases", "3")
+        code, out, err = self.Here("run", "--bug", "target-clock-behind", "--cases", "12")
         self.assertEqual((code, out), (1, ""), err)
         self.assertIn("DIFFERENT", err)
         self.assertRegex(err, r"(?m)^    (key|path) ")

@@ -81,8 +81,10 @@ CaseShape DrawShape(RandomStream* random, Trouble trouble) {
   if (triggers) {
     DrawTrigger(random, &shape.trigger);
   }
-  if (random->Below(kCasesPerAfterlife) == 0) {
-    DrawAfterlife(random, &shape);
+  // From a stream of its own, so that everything else is drawn as without it.
+  RandomStream after(shape.seed, "afterlife");
+  if (after.Below(kCasesPerAfterlife) == 0) {
+    DrawAfterlife(&after, &shape);
   }
   return shape;
 }
