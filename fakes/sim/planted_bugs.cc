@@ -52,6 +52,20 @@ const std::array<BugInfo, kBugCount>& AllBugs() {
        "a load leaves out open files that were deleted, since their sessions do not come along", "INV"},
       {Bug::kLockWithoutSession, "lock-without-session", "a restore leaves the records of sessions alone", "INV"},
       {Bug::kTrashDangling, "trash-dangling", "a load puts the record of an hour of the trash with what lies in it", "INV"},
+      {Bug::kSliceIdsReissued, "slice-ids-reissued",
+       "the restored volume's id counters are raised above everything that was ever issued, before its first client", "OBJ,WRITE"},
+      {Bug::kClientsKeepOldIdBatches, "clients-keep-old-id-batches",
+       "the counters are raised above the batches that clients from before the restore hold, not only above what is in use", "INV,WRITE"},
+      {Bug::kMetadataOlderThanObjects, "metadata-older-than-objects",
+       "objects that were deleted since the cut are brought back before the restored volume is used", "OBJ"},
+      {Bug::kCleanerDeletesLiveBlocks, "cleaner-deletes-live-blocks",
+       "the cleaner deletes nothing when the list of slices broke off with an error", "GC,OBJ"},
+      {Bug::kTwoMastersOneBucket, "two-masters-one-bucket",
+       "a restored volume that shares the bucket of a living one is only looked at", "STATE,OBJ"},
+      {Bug::kRepairOverwritesNewDelta, "repair-overwrites-new-delta",
+       "usage is counted anew before the first client, not while clients work", "INV"},
+      {Bug::kConsumersSeeTimeGoBack, "consumers-see-time-go-back",
+       "a client that lived through the restore forgets what it remembers of the lost future", "WRITE"},
   }};
   return kBugs;
 }

@@ -49,8 +49,16 @@ enum class Bug : uint8_t {
   kSustainedFilesLeak,
   kLockWithoutSession,
   kTrashDangling,
+  // Of the restored volume in use.
+  kSliceIdsReissued,
+  kClientsKeepOldIdBatches,
+  kMetadataOlderThanObjects,
+  kCleanerDeletesLiveBlocks,
+  kTwoMastersOneBucket,
+  kRepairOverwritesNewDelta,
+  kConsumersSeeTimeGoBack,
 };
-inline constexpr size_t kBugCount = 33;
+inline constexpr size_t kBugCount = 40;
 
 struct BugInfo {
   Bug bug;

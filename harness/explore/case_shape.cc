@@ -57,6 +57,27 @@ void DumpFullVolume(const char* model, CaseShape* shape) {
   shape->trigger.Clear();
 }
 
+// A tenth of the cases goes on after the restore; it costs more than the rest of a case.
+constexpr uint64_t kCasesPerAfterlife = 10;
+
+void DrawAfterlife(RandomStream* random, CaseShape* shape) {
+  record::Afterlife& afterlife = shape->afterlife.emplace();
+  afterlife.set_writers(static_cast<uint32_t>(random->Between(1, 3)));
+  afterlife.set_operations(static_cast<uint32_t>(random->Between(5, 30)));
+  afterlife.set_seed(random->Next());
+  const uint64_t which = random->Below(5);
+  afterlife.set_shared_bucket(which == 0);
+  afterlife.set_old_clients(which == 1 || which == 2);
+}
+
+// Sessions that begin to write only after the cut, so that ids and objects of the lost future lie above those of the restored volume.
+void WriteAfterTheCut(CaseShape* shape) {
+  shape->writers = 4;
+  shape->operations_per_writer = std::max(shape->operations_per_writer, 24u);
+  shape->think_us = 3'000;
+  shape->backup_after_permille = 0;
+}
+
 }  // namespace
 
 CaseShape DrawShape(RandomStream* random, Trouble trouble) {
@@ -87,6 +108,11 @@ CaseShape DrawShape(RandomStream* random, Trouble trouble) {
     DrawTrigger(random, &shape.trigger);
   }
   DrawTool(random, &shape);
+  // From a stream of its own, so that everything else is drawn as without it.
+  RandomStream after(shape.seed, "afterlife");
+  if (after.Below(kCasesPerAfterlife) == 0) {
+    DrawAfterlife(&after, &shape);
+  }
   return shape;
 }
 
@@ -172,11 +198,12 @@ void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
       break;
     case sim::Bug::kMaxTsNotPushed:
     case sim::Bug::kMemoryLockUnseen:
-      // Commits of one phase in flight while the snapshot is taken.
+      // Commits of one phase in flight while the snapshot is taken: the longer they take, the likelier.
       shape->writers = 5;
       shape->operations_per_writer = 40;
       shape->think_us = 0;
       shape->nudge_ppm = 100'000;
+      shape->delay_us_max = 150'000;
       shape->backup_after_permille = static_cast<uint32_t>(random->Between(100, 600));
       break;
     case sim::Bug::kOneKeyOfAPair:
@@ -209,6 +236,30 @@ void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
     case sim::Bug::kSplitKeysUnencoded:
       shape->regions = std::max(shape->regions, 3u);
       break;
+    // Bugs of the afterlife.
+    case sim::Bug::kSliceIdsReissued:
+    case sim::Bug::kClientsKeepOldIdBatches:
+    case sim::Bug::kConsumersSeeTimeGoBack:
+      DrawAfterlife(random, shape);
+      WriteAfterTheCut(shape);
+      shape->trash_days = 1;
+      shape->afterlife->set_shared_bucket(false);
+      shape->afterlife->set_old_clients(bug != sim::Bug::kSliceIdsReissued);
+      shape->afterlife->set_operations(30);
+      break;
+    case sim::Bug::kMetadataOlderThanObjects:
+    case sim::Bug::kTwoMastersOneBucket:
+    case sim::Bug::kCleanerDeletesLiveBlocks:
+    case sim::Bug::kRepairOverwritesNewDelta:
+      // What is deleted is deleted at once.
+      DrawAfterlife(random, shape);
+      WriteAfterTheCut(shape);
+      shape->files = std::max(shape->files, 24u);
+      shape->trash_days = 0;
+      shape->afterlife->set_old_clients(false);
+      shape->afterlife->set_shared_bucket(bug == sim::Bug::kTwoMastersOneBucket);
+      shape->afterlife->set_operations(30);
+      break;
     default:
       break;
   }
@@ -233,6 +284,9 @@ record::Case Frame(const CaseShape& shape) {
   if (shape.trigger.ByteSizeLong() > 0) {
     *c.mutable_trigger() = shape.trigger;
   }
+  if (shape.afterlife.has_value()) {
+    *c.mutable_afterlife() = *shape.afterlife;
+  }
   if (shape.fault_ppm > 0 || shape.nudge_ppm > 0) {
     c.mutable_explore()->set_seed(shape.seed);
     c.mutable_explore()->set_fault_ppm(shape.fault_ppm);
@@ -240,25 +294,6 @@ record::Case Frame(const CaseShape& shape) {
     c.mutable_explore()->set_delay_us_max(shape.delay_us_max);
   }
   return c;
-}
-
-// What writers know of the volume when they begin: everything outside the trash.
-juicefs::PathPicture PictureOf(const juicefs::View& view) {
-  constexpr uint32_t kTypeBits = 0170000;
-  constexpr uint32_t kDirectory = 0040000;
-  constexpr uint32_t kRegular = 0100000;
-  juicefs::PathPicture there;
-  for (const auto& [path, entry] : view.entries) {
-    if (path == "." || path.rfind(juicefs::kTrashName, 0) == 0) {
-      continue;
-    }
-    if ((entry.mode & kTypeBits) == kDirectory) {
-      there.directories.push_back(path);
-    } else if ((entry.mode & kTypeBits) == kRegular) {
-      there.files.push_back(path);
-    }
-  }
-  return there;
 }
 
 void AddWriters(const CaseShape& shape, const juicefs::PathPicture& there, record::Case* c) {
@@ -281,6 +316,24 @@ void AddWriters(const CaseShape& shape, const juicefs::PathPicture& there, recor
 }
 
 }  // namespace
+
+juicefs::PathPicture PictureOf(const juicefs::View& view) {
+  constexpr uint32_t kTypeBits = 0170000;
+  constexpr uint32_t kDirectory = 0040000;
+  constexpr uint32_t kRegular = 0100000;
+  juicefs::PathPicture there;
+  for (const auto& [path, entry] : view.entries) {
+    if (path == "." || path.rfind(juicefs::kTrashName, 0) == 0) {
+      continue;
+    }
+    if ((entry.mode & kTypeBits) == kDirectory) {
+      there.directories.push_back(path);
+    } else if ((entry.mode & kTypeBits) == kRegular) {
+      there.files.push_back(path);
+    }
+  }
+  return there;
+}
 
 Result<record::Case> MakeCase(const CaseShape& shape, VolumeLibrary* volumes) {
   record::Case c = Frame(shape);

@@ -5,6 +5,7 @@
 // Units: parts per million, virtual microseconds, counts.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "fakes/base/status.h"
 #include "fakes/sim/planted_bugs.h"
 #include "harness/explore/volume_library.h"
+#include "harness/juicefs/operation_mix.h"
 #include "proto/kvjury/case.pb.h"
 
 namespace kvjury::explore {
@@ -50,6 +52,8 @@ struct CaseShape {
   /// Share of the operations that are over when the backup starts, in parts per thousand.
   uint32_t backup_after_permille = 300;
   record::Trigger trigger;
+  /// What happens with the restored volume; nothing if it is not set.
+  std::optional<record::Afterlife> afterlife;
 };
 
 /// Draws a shape. The seed of the shape is drawn too, so that shapes of one stream differ in everything. One in five has a tool that dumps and
@@ -64,6 +68,9 @@ CaseShape MainJobShape(uint64_t seed);
 
 /// Adds what `bug` needs to matter to a drawn shape: its trigger, or the traffic that meets its window.
 void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape);
+
+/// What writers know of a volume when they begin: everything outside the trash.
+juicefs::PathPicture PictureOf(const juicefs::View& view);
 
 /// The case of a shape. The writers' operations are drawn with the volume's view (at its start) in mind.
 /// Errors: those of loading the volume.

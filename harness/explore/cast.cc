@@ -54,6 +54,9 @@ void Cast::AddPlayer(record::Writer script, bool orphan) {
   options.mount = juicefs::MountOptionsOf(script.mount()).value();  // CheckCase refuses wrong ones
   options.wall_ns = [stage = stage_]() { return stage->wall_ns(); };
   options.history = player->client.get();
+  player->blocks = std::make_unique<juicefs::BlockStore>(objects::WorldObjectStore(&stage_->world(), &stage_->bucket()),
+                                                         stage_->block_layout());
+  options.blocks = player->blocks.get();
   player->writer = std::make_unique<juicefs::Writer>(player->client.get(), std::move(options));
   player->script = std::move(script);
   players_.push_back(std::move(player));
@@ -73,8 +76,14 @@ sim::Task<void> Cast::Play(Player* player) {
     background.Spawn("w" + std::to_string(player->script.id()) + "/background", player->writer->RunBackground());
     co_await PlayOperations(player);
   }
-  // A session that cannot be ended is what a crashed mount leaves behind; nothing of the view depends on it.
-  static_cast<void>(co_await player->writer->Stop());
+  const record::Afterlife& afterlife = stage_->spec().afterlife();
+  player->held = started.ok() && !player->orphan && afterlife.old_clients() && !afterlife.shared_bucket();
+  if (player->held) {
+    player->writer->Hold();
+  } else {
+    // A session that cannot be ended is what a crashed mount leaves behind; nothing of the view depends on it.
+    static_cast<void>(co_await player->writer->Stop());
+  }
   co_await background.Join();
   co_await player->client->Join();
   playing_ -= player->orphan ? 0 : 1;
@@ -142,6 +151,24 @@ std::vector<juicefs::DeclaredTransaction> Cast::History() const {
     history.insert(history.end(), own.begin(), own.end());
   }
   return history;
+}
+
+std::vector<Cast::HeldSession> Cast::held_sessions() const {
+  std::vector<HeldSession> held;
+  for (const std::unique_ptr<Player>& player : players_) {
+    if (player->held) {
+      held.push_back({player->script.id(), player->writer.get()});
+    }
+  }
+  return held;
+}
+
+std::vector<Cast::SourceIds> Cast::IssuedIds() const {
+  std::vector<SourceIds> ids;
+  for (const std::unique_ptr<Player>& player : players_) {
+    ids.push_back({"w" + std::to_string(player->script.id()), player->writer->issued()});
+  }
+  return ids;
 }
 
 client::Counters Cast::ClientCounters() const {

@@ -44,6 +44,18 @@ class Cast {
   [[nodiscard]] const Tally& tally() const { return tally_; }
   /// Every transaction that any writer sent, in order of the writers.
   [[nodiscard]] std::vector<juicefs::DeclaredTransaction> History() const;
+  /// Sessions that stand still for the afterlife (Afterlife.old_clients), in order of the writers. The pointers live as long as this.
+  struct HeldSession {
+    uint32_t id = 0;
+    juicefs::Writer* writer = nullptr;
+  };
+  [[nodiscard]] std::vector<HeldSession> held_sessions() const;
+  /// What every session gave out so far.
+  struct SourceIds {
+    std::string name;
+    juicefs::Writer::IssuedIds issued;
+  };
+  [[nodiscard]] std::vector<SourceIds> IssuedIds() const;
   /// Counters of all clients together.
   [[nodiscard]] client::Counters ClientCounters() const;
   [[nodiscard]] size_t writers() const { return players_.size(); }
@@ -52,7 +64,9 @@ class Cast {
   struct Player {
     record::Writer script;
     bool orphan = false;
+    bool held = false;
     std::unique_ptr<client::Client> client;
+    std::unique_ptr<juicefs::BlockStore> blocks;
     std::unique_ptr<juicefs::Writer> writer;
   };
   void AddPlayer(record::Writer script, bool orphan);

@@ -69,6 +69,13 @@ sim::Task<void> Proof::Play() {
   co_await SettleHistory();
   if (restore_.has_value() && restore_->success) {
     co_await ReadTargetBack();
+    target_records_ = ReadRecords(&stage_->target());
+    if (stage_->spec().has_afterlife()) {
+      auto afterlife = std::make_unique<Afterlife>(stage_, &cast_);
+      auto use = afterlife->Play(backup_->cut_asked_us);
+      co_await std::move(use);
+      afterlife_ = std::move(afterlife);
+    }
   }
   co_await backup_client_.Join();
   co_await restore_client_.Join();
@@ -309,6 +316,7 @@ judge::Evidence Proof::TakeEvidence(std::string hang) {
     AddFiles(&evidence);
     AddTarget(&evidence);
   }
+  AddBucket(&evidence);
   judge::DecodeImages(&evidence);
   return evidence;
 }
@@ -353,7 +361,21 @@ void Proof::AddTarget(judge::Evidence* evidence) {
     evidence->target = reading_->pairs;
     evidence->unreadable_ranges = reading_->unreadable;
   }
-  evidence->target_records = ReadRecords(&stage_->target());
+  evidence->target_records = target_records_;
+}
+
+// Without an afterlife nobody uses the bucket; the restored volume must find its blocks there all the same.
+void Proof::AddBucket(judge::Evidence* evidence) {
+  evidence->afterlife_asked = stage_->spec().has_afterlife();
+  if (afterlife_ != nullptr) {
+    evidence->bucket = afterlife_->TakeBucket();
+    evidence->afterlife = afterlife_->TakeEvidence();
+    return;
+  }
+  BringObjectsBack(stage_, &stage_->bucket(), backup_->cut_asked_us);
+  evidence->bucket.emplace();
+  evidence->bucket->layout = stage_->block_layout();
+  evidence->bucket->objects = stage_->bucket().Sizes();
 }
 
 }  // namespace kvjury::explore

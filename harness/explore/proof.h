@@ -1,13 +1,14 @@
 // Proof: the course of one simulated run, from the writers' first operation to the evidence.
 //
 //   writers work -> the tool backs up at a timestamp while they go on -> writers end -> triggers strike the files and the target ->
-//   the tool restores -> faults heal, lost answers are settled -> the target is read by an ordinary client
+//   the tool restores -> faults heal, lost answers are settled -> the target is read by an ordinary client -> if the case asks, it is used
 //
 // The tool is the one that the case names (tool_model.h); one that writes the volume anew has a window of moments instead of a timestamp.
 // A tool that fails loudly is started again as often as the case allows, with all faults healed first.
 // Not here: what a case consists of (case_shape.h), judging (judge.h), the record (run_case.h).
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "harness/backup/reference_backup.h"
 #include "harness/backup/reference_restore.h"
 #include "harness/client/client.h"
+#include "harness/explore/afterlife.h"
 #include "harness/explore/cast.h"
 #include "harness/explore/gather.h"
 #include "harness/explore/stage.h"
@@ -55,6 +57,7 @@ class Proof {
   void AddFiles(judge::Evidence* evidence);
   void AddRewrite(judge::Evidence* evidence);
   void AddTarget(judge::Evidence* evidence);
+  void AddBucket(judge::Evidence* evidence);
   void AddHistory(judge::Evidence* evidence) const;
   [[nodiscard]] bool Trouble() const;
   [[nodiscard]] std::string StoragePath() const { return "/backup-" + std::to_string(attempts_); }
@@ -78,6 +81,8 @@ class Proof {
   std::vector<std::string> unsettled_;      // neither committed nor rolled back, and why
   std::optional<TargetReading> reading_;
   std::vector<Timestamp> target_timestamps_;
+  std::optional<judge::TargetRecords> target_records_;  // before anybody used it
+  std::unique_ptr<Afterlife> afterlife_;                // once it is through
 };
 
 }  // namespace kvjury::explore

@@ -112,7 +112,8 @@ Result<record::CaseRecord> RunCase(const record::Case& c, VolumeLibrary* volumes
   ASSIGN_OR_RETURN(std::shared_ptr<const LoadedVolume> volume, volumes->Load(c.volume()));
   Stage stage(c, volume);
   Proof proof(&stage);
-  const Micros run_us_max = Micros{1'000'000} * (c.cluster().run_s_max() > 0 ? c.cluster().run_s_max() : kRunSecondsByDefault);
+  const Micros run_us_max = Micros{1'000'000} * (c.cluster().run_s_max() > 0 ? c.cluster().run_s_max() : kRunSecondsByDefault) +
+                            AfterlifeUsMax(c, volume->trash_days);
   const sim::RunEnd end = stage.world().Run(proof.Play(), run_us_max, kEventsMax);
   const judge::Evidence evidence = proof.TakeEvidence(HangText(end, stage.world().late()));
   judge::Judgement judgement = judge::Judge(evidence);

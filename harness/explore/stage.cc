@@ -17,10 +17,11 @@ constexpr uint32_t kRegionsByDefault = 4;
 
 }  // namespace
 
-Stage::Stage(const record::Case& c, std::shared_ptr<const LoadedVolume> volume) : world_(c), volume_(std::move(volume)) {
+Stage::Stage(const record::Case& c, std::shared_ptr<const LoadedVolume> volume) : world_(c), volume_(std::move(volume)), bucket_(&world_.scheduler()) {
   clock_start_ms_ = c.cluster().clock_start_ms() > 0 ? c.cluster().clock_start_ms() : volume_->newest_ms + kAfterVolumeMs;
   MakeClusters();
   PutVolumeIn();
+  FillBucket(volume_->image, &bucket_);
   CutIntoRegions();
 }
 

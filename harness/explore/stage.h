@@ -1,5 +1,5 @@
 // Stage: one world with what a case needs to be played in it: a source cluster holding the volume, an empty target
-// cluster, object storage, and the clock that they share.
+// cluster, object storage for backups, the bucket with the volume's blocks, and the clock that they share.
 //
 // The clocks of both clusters start after everything that is stored in the volume (the target's earlier by the lag that the case asks
 // for). The source is cut into regions at even distances of the volume's keys.
@@ -13,6 +13,7 @@
 #include "fakes/sim/world.h"
 #include "fakes/tikv/cluster.h"
 #include "fakes/tikv/cluster_faults.h"
+#include "harness/explore/bucket.h"
 #include "harness/explore/volume_library.h"
 #include "proto/kvjury/case.pb.h"
 
@@ -33,6 +34,9 @@ class Stage {
   tikv::Cluster& source() { return *source_; }
   tikv::Cluster& target() { return *target_; }
   objects::Storages& storages() { return storages_; }
+  /// Where the volume's blocks are, at the source.
+  VolumeBucket& bucket() { return bucket_; }
+  [[nodiscard]] juicefs::BlockLayout block_layout() const { return LayoutOf(volume_->image.setting->format); }
   [[nodiscard]] const LoadedVolume& volume() const { return *volume_; }
 
   /// Wall time of the source's clock now, nanoseconds since the epoch.
@@ -51,6 +55,7 @@ class Stage {
   sim::World world_;
   std::shared_ptr<const LoadedVolume> volume_;
   objects::Storages storages_;
+  VolumeBucket bucket_;
   int64_t clock_start_ms_ = 0;
   std::unique_ptr<tikv::Cluster> source_;
   std::unique_ptr<tikv::Cluster> target_;

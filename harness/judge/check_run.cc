@@ -83,6 +83,20 @@ Checked CheckTso(const Evidence& evidence) {
     finding->set_expected_ts(restored_max.value());
     finding->set_lost_at(record::LOST_AT_TARGET);
   }
+  if (evidence.afterlife.has_value()) {
+    Timestamp last = restored_max;
+    for (const Timestamp ts : evidence.afterlife->timestamps) {
+      recorder.Count();
+      if (ts <= last) {
+        record::Finding* finding = recorder.Add("clock-went-back", "the target in use gave the timestamp " + std::to_string(ts.value()) +
+                                                                      ", not above " + std::to_string(last.value()) + " before it");
+        finding->set_actual_ts(ts.value());
+        finding->set_expected_ts(last.value());
+        finding->set_lost_at(record::LOST_AT_TARGET);
+      }
+      last = std::max(last, ts);
+    }
+  }
   if (evidence.target_timestamps.empty()) {
     recorder.Unproven("the target gave no timestamp");
   }
@@ -105,6 +119,12 @@ Checked CheckState(const Evidence& evidence) {
   return recorder.Take();
 }
 
+namespace {
+
+bool AsksForAfterlife(const Evidence& evidence) { return evidence.afterlife_asked; }
+
+}  // namespace
+
 const std::vector<CheckInfo>& AllChecks() {
   static const std::vector<CheckInfo> kChecks = {
       {"COVER", "the answered ranges tile the key space at one timestamp, and every key lies in a file's range",
@@ -114,12 +134,15 @@ const std::vector<CheckInfo>& AllChecks() {
       {"DIFF", "every pair visible at the cut is visible on the target with the same bytes, both ways", &CheckDiff},
       {"TREE", "the views of model, source at the cut and target are the same in every field, both ways", &CheckTree},
       {"INV", "the invariants of a JuiceFS volume hold on the target", &CheckInvariants},
+      {"OBJ", "every block that the restored volume needs is in the bucket, and none lies under an id that it will issue", &CheckObjects},
       {"HIST", "the cut is consistent: acknowledged work below it is there, nothing above it, transactions whole",
        &CheckHistory},
       {"EXIT", "the tool's words agree with measured facts", &CheckExit},
       {"LIVE", "the run ended within its bounds and all of the target can be read", &CheckLive},
       {"TSO", "the target's timestamps exceed the cut and every restored commit", &CheckTso},
       {"STATE", "the target's region boundaries can be decoded", &CheckState},
+      {"WRITE", "sessions new and old work on the restored volume: what they did not name stays, no id is issued twice", &CheckWrite, &AsksForAfterlife},
+      {"GC", "neither GC and compaction nor the cleaners take anything away that the restored volume needs", &CheckGc, &AsksForAfterlife},
   };
   return kChecks;
 }

@@ -89,6 +89,26 @@ void CheckSessionsKept(const Evidence& evidence, Recorder* recorder) {
   }
 }
 
+// At rest, after a repair, the counters are what the tree adds up to: facts that hold at no other time.
+void CheckUsage(const Evidence& evidence, Recorder* recorder) {
+  if (!evidence.afterlife.has_value() || !evidence.afterlife->usage_is_exact) {
+    return;
+  }
+  const juicefs::VolumeImage& image = evidence.afterlife->worked;
+  const juicefs::CountedUsage counted = juicefs::CountUsage(image);
+  for (const auto& [counter, expected] : {std::pair("usedSpace", counted.space), std::pair("totalInodes", counted.inodes)}) {
+    recorder->Count();
+    if (image.Counter(counter) != expected) {
+      record::Finding* finding = recorder->Add(
+          "usage-at-rest", std::string("after a repair and when all sessions had unmounted, ") + counter + " is " +
+                               std::to_string(image.Counter(counter)) + ", and the inodes add up to " + std::to_string(expected));
+      finding->set_expected(std::to_string(expected));
+      finding->set_actual(std::to_string(image.Counter(counter)));
+      finding->set_lost_at(record::LOST_AT_TARGET);
+    }
+  }
+}
+
 }  // namespace
 
 Checked CheckTree(const Evidence& evidence) {
@@ -168,6 +188,7 @@ Checked CheckInvariants(const Evidence& evidence) {
   if (evidence.rewrite.has_value()) {
     CheckIdsOfTrash(evidence, &recorder);
   }
+  CheckUsage(evidence, &recorder);
   return recorder.Take();
 }
 

@@ -38,6 +38,23 @@ Checked CheckTree(const Evidence& evidence);
 /// (hazards). Convicts: one-key-of-a-pair.
 Checked CheckInvariants(const Evidence& evidence);
 
+/// OBJ: every block of every slice that the restored volume's records name is in the bucket with its size; no object lies under an id that
+/// the volume will issue next, if it goes on using the bucket (in one that is only looked at such objects are the living source's, and counted
+/// alone); no object was replaced by other bytes; and what a living source needs is still there. Objects that nothing names are legal.
+/// Proves names and sizes, not bytes. Convicts: slice-ids-reissued, metadata-older-than-objects, two-masters-one-bucket.
+Checked CheckObjects(const Evidence& evidence);
+
+/// WRITE: sessions, new ones and such from before the restore, worked on the restored volume and damaged nothing: entries that no operation
+/// named are what they were, all others are what the sessions declared; no inode number and no slice id was issued twice, by the lost future
+/// either, or to something that was there; no invariant broke that held before. Proves nothing about operations that were not drawn.
+/// Convicts: clients-keep-old-id-batches, consumers-see-time-go-back, repair-overwrites-new-delta, half-clone-left.
+Checked CheckWrite(const Evidence& evidence);
+
+/// GC: when GC's safe point moves to the present and everything is compacted, no visible pair changes; when the cleaners have run, with all
+/// their retentions over, the entries outside the trash are what they were and all of their blocks are in the bucket.
+/// Convicts: cleaner-deletes-live-blocks.
+Checked CheckGc(const Evidence& evidence);
+
 /// HIST: the cut is consistent: what was acknowledged before it committed at or below it, nothing above it is in the files,
 /// transactions are in the files whole or not at all, and the model met no contradiction. Convicts: max-ts-not-pushed,
 /// memory-lock-unseen.
@@ -72,6 +89,8 @@ struct CheckInfo {
   /// One sentence: what it proves.
   const char* proves;
   Checked (*run)(const Evidence&);
+  /// Whether there is something to ask; null: always.
+  bool (*asked)(const Evidence&) = nullptr;
 };
 /// All checks of evidence in the order in which they run.
 const std::vector<CheckInfo>& AllChecks();

@@ -8,11 +8,13 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "fakes/base/bytes.h"
 #include "fakes/base/ids.h"
+#include "harness/juicefs/block_store.h"
 #include "harness/judge/torn_pair.h"
 #include "harness/juicefs/view.h"
 #include "proto/kvjury/verdict.pb.h"
@@ -94,6 +96,59 @@ struct Rewrite {
   std::optional<WindowJudgement> window;
 };
 
+/// The bucket that the restored volume is used with.
+struct BucketEvidence {
+  juicefs::BlockLayout layout;
+  /// Names and sizes, once the restored volume was ready for use and before anybody used it.
+  std::map<std::string, uint64_t> objects;
+  /// The restored volume goes on writing into it; otherwise it was looked at only.
+  bool in_use = false;
+  /// Objects that were replaced by other bytes while the restored volume was in use.
+  std::vector<std::string> replaced;
+  /// If the source lives on with this bucket: its records and the objects when all was over.
+  std::optional<juicefs::VolumeImage> living_source;
+  std::map<std::string, uint64_t> objects_at_end;
+};
+
+/// An inode number or slice id that a session gave to something new.
+struct IssuedId {
+  bool is_slice = false;
+  uint64_t id = 0;
+  std::string session;  // "w1"
+  /// On the source, before the restored volume was used.
+  bool at_source = false;
+};
+
+/// What was done with the restored volume after everything else had been looked at, and what came of it.
+struct AfterlifeEvidence {
+  /// The bucket belongs to a living source, so that nobody wrote.
+  bool only_looked = false;
+  /// The restored volume when it was ready for use: counters raised, nobody in it.
+  juicefs::VolumeImage begun;
+  /// When all sessions, new and old, had ended.
+  juicefs::VolumeImage worked;
+  /// `begun` and the declared effects of the sessions' transactions.
+  juicefs::View model_view;
+  std::vector<std::string> model_anomalies;
+  /// Paths that operations named.
+  std::set<Bytes> named;
+  uint64_t operations = 0;
+  uint64_t operations_failed = 0;
+  /// Usage was counted before the first session, and every session flushed what it changed: counters and tree must agree in `worked`.
+  bool usage_is_exact = false;
+  std::vector<IssuedId> issued;
+  /// All pairs of the target, before and after GC's safe point moved to the present and everything was compacted.
+  Pairs before_gc;
+  Pairs after_gc;
+  /// When the cleaners were through, with the objects that were left.
+  juicefs::VolumeImage cleaned;
+  std::map<std::string, uint64_t> objects_left;
+  /// Timestamps of the target in the order in which it gave them, changes of PD's leader between them.
+  std::vector<Timestamp> timestamps;
+  /// Steps that did not come to their end, in words.
+  std::vector<std::string> troubles;
+};
+
 struct Evidence {
   std::string volume;
   Timestamp cut;
@@ -131,6 +186,11 @@ struct Evidence {
   /// The volume's records on both sides, decoded: made from `source` and `target` by DecodeImages.
   std::optional<juicefs::VolumeImage> source_image;
   std::optional<juicefs::VolumeImage> target_image;
+
+  std::optional<BucketEvidence> bucket;
+  /// The case asked for an afterlife; without a restored volume there is none.
+  bool afterlife_asked = false;
+  std::optional<AfterlifeEvidence> afterlife;
 
   /// The run: empty when it ended by itself, else what did not end.
   std::string hang;

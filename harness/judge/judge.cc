@@ -146,7 +146,7 @@ Judgement Judge(const Evidence& evidence, const std::set<std::string>& asked) {
   Judgement judgement;
   const std::set<std::string> codes = asked.empty() && evidence.rewrite.has_value() ? ChecksOfRewrites() : asked;
   for (const CheckInfo& check : AllChecks()) {
-    if (!codes.empty() && codes.count(check.code) == 0) {
+    if ((!codes.empty() && codes.count(check.code) == 0) || (check.asked != nullptr && !check.asked(evidence))) {
       continue;
     }
     Checked checked = check.run(evidence);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -26,6 +27,16 @@ std::string ReadFile(const std::string& path) {
   std::ostringstream bytes;
   bytes << in.rdbuf();
   return bytes.str();
+}
+
+std::map<std::string, uint64_t> BlocksOf(const juicefs::VolumeImage& image, const juicefs::BlockLayout& layout) {
+  std::map<std::string, uint64_t> objects;
+  for (const juicefs::SliceName& slice : juicefs::SlicesOf(image)) {
+    for (const juicefs::SliceBlock& block : juicefs::BlocksOfSlice(layout, slice.id, slice.size)) {
+      objects[block.name] = block.bytes;
+    }
+  }
+  return objects;
 }
 
 Evidence HealthyEvidence() {
@@ -60,6 +71,20 @@ Evidence HealthyEvidence() {
   evidence.claim.keys = evidence.source.size();
   DecodeImages(&evidence);
   evidence.model_view = juicefs::BuildView(*evidence.source_image).value();
+  evidence.bucket.emplace();
+  evidence.bucket->layout.volume_name = "vol";
+  evidence.bucket->objects = BlocksOf(*evidence.source_image, evidence.bucket->layout);
+  evidence.bucket->in_use = true;
+  evidence.afterlife_asked = true;
+  AfterlifeEvidence& afterlife = evidence.afterlife.emplace();
+  afterlife.begun = *evidence.target_image;
+  afterlife.worked = afterlife.begun;
+  afterlife.cleaned = afterlife.begun;
+  afterlife.model_view = *evidence.model_view;
+  afterlife.before_gc = *evidence.target;
+  afterlife.after_gc = *evidence.target;
+  afterlife.objects_left = evidence.bucket->objects;
+  afterlife.timestamps = {Timestamp(3000), Timestamp(3001)};
   return evidence;
 }
 
@@ -287,6 +312,85 @@ TEST(Judge, AHazardThatTheSourceHadAtTheCutIsNotDamage) {
   evidence.claim.keys = evidence.source.size();
   DecodeImages(&evidence);
   evidence.model_view = juicefs::BuildView(*evidence.source_image).value();
+  EXPECT_EQ(Judge(evidence).outcome, record::SAME);
+}
+
+TEST(Judge, ABlockThatIsMissingOrHasAnotherSizeIsNamed) {
+  for (const bool missing : {true, false}) {
+    Evidence evidence = HealthyEvidence();
+    auto first = evidence.bucket->objects.begin();
+    const std::string name = first->first;
+    if (missing) {
+      evidence.bucket->objects.erase(first);
+    } else {
+      first->second += 1;
+    }
+    const Judgement judgement = JudgeAgain(&evidence);
+    EXPECT_EQ(judgement.outcome, record::DIFFERENT);
+    EXPECT_THAT(Convicting(judgement), testing::ElementsAre("OBJ"));
+    EXPECT_EQ(judgement.findings.front().file(), name);
+  }
+}
+
+TEST(Judge, AnObjectUnderAnIdThatWillBeIssuedMattersOnlyToWhoWritesIntoTheBucket) {
+  Evidence evidence = HealthyEvidence();
+  const auto next = static_cast<uint64_t>(evidence.target_image->Counter("nextChunk"));
+  evidence.bucket->objects[juicefs::BlocksOfSlice(evidence.bucket->layout, next, 10).front().name] = 10;
+  EXPECT_THAT(Convicting(Judge(evidence)), testing::ElementsAre("OBJ"));
+  evidence.bucket->in_use = false;
+  EXPECT_THAT(Convicting(Judge(evidence)), IsEmpty()) << "a living source's";
+}
+
+TEST(Judge, AnObjectThatNothingNamesIsLegal) {
+  Evidence evidence = HealthyEvidence();
+  const auto last = static_cast<uint64_t>(evidence.target_image->Counter("nextChunk")) - 1;
+  evidence.bucket->objects[juicefs::BlocksOfSlice(evidence.bucket->layout, last, 10).front().name] = 10;
+  EXPECT_THAT(Convicting(Judge(evidence)), IsEmpty());
+}
+
+TEST(Judge, AnUntouchedEntryThatChangedIsAFindingEvenIfItsWriterDeclaredIt) {
+  Evidence evidence = HealthyEvidence();
+  AfterlifeEvidence& afterlife = *evidence.afterlife;
+  const auto file = std::find_if(afterlife.model_view.entries.begin(), afterlife.model_view.entries.end(),
+                                 [](const auto& entry) { return !entry.second.content.empty() && entry.first[0] != '.'; });
+  ASSERT_NE(file, afterlife.model_view.entries.end());
+  const Bytes path = file->first;
+  afterlife.worked.inodes[file->second.inode].mode ^= 1;
+  afterlife.cleaned = afterlife.worked;
+  afterlife.model_view = juicefs::BuildView(afterlife.worked).value();
+  EXPECT_THAT(Convicting(Judge(evidence)), testing::ElementsAre("WRITE"));
+  afterlife.named.insert(path);
+  EXPECT_THAT(Convicting(Judge(evidence)), IsEmpty()) << "an operation named it";
+}
+
+TEST(Judge, AnIdThatWasIssuedBeforeOrIsInUseIsAFinding) {
+  for (const bool is_slice : {true, false}) {
+    Evidence twice = HealthyEvidence();
+    twice.afterlife->issued = {{is_slice, 1'000'000, "w1", true}, {is_slice, 1'000'000, "w700", false}};
+    EXPECT_THAT(Convicting(Judge(twice)), testing::ElementsAre("WRITE"));
+    twice.afterlife->issued[1].id += 1;
+    EXPECT_THAT(Convicting(Judge(twice)), IsEmpty());
+    Evidence in_use = HealthyEvidence();
+    const uint64_t used = is_slice ? juicefs::SlicesOf(in_use.afterlife->begun).begin()->id : in_use.afterlife->begun.inodes.begin()->first.value();
+    in_use.afterlife->issued = {{is_slice, used, "w700", false}};
+    EXPECT_THAT(Convicting(Judge(in_use)), testing::ElementsAre("WRITE"));
+  }
+}
+
+TEST(Judge, APairOrABlockThatIsGoneAfterGcAndCleanersIsAFinding) {
+  Evidence evidence = HealthyEvidence();
+  evidence.afterlife->after_gc.erase(evidence.afterlife->after_gc.begin());
+  EXPECT_THAT(Convicting(Judge(evidence)), testing::ElementsAre("GC"));
+  evidence = HealthyEvidence();
+  evidence.afterlife->objects_left.erase(evidence.afterlife->objects_left.begin());
+  EXPECT_THAT(Convicting(Judge(evidence)), testing::ElementsAre("GC"));
+}
+
+TEST(Judge, AnAfterlifeThatWasAskedForAndDidNotHappenIsUnproven) {
+  Evidence evidence = HealthyEvidence();
+  evidence.afterlife.reset();
+  EXPECT_EQ(Judge(evidence).outcome, record::UNPROVEN);
+  evidence.afterlife_asked = false;
   EXPECT_EQ(Judge(evidence).outcome, record::SAME);
 }
 

@@ -22,6 +22,38 @@ std::vector<SliceBlock> BlocksOfSlice(const BlockLayout& layout, uint64_t id, ui
   return blocks;
 }
 
+std::optional<uint64_t> SliceOfBlock(const BlockLayout& layout, const std::string& name) {
+  const std::string folder = layout.volume_name + "/chunks/";
+  const size_t slash = name.rfind('/');
+  if (name.compare(0, folder.size(), folder) != 0 || slash + 1 < folder.size()) {
+    return std::nullopt;
+  }
+  uint64_t id = 0;
+  size_t at = slash + 1;
+  for (; at < name.size() && name[at] >= '0' && name[at] <= '9'; ++at) {
+    id = id * 10 + static_cast<uint64_t>(name[at] - '0');
+  }
+  return at > slash + 1 && at < name.size() && name[at] == '_' ? std::optional<uint64_t>(id) : std::nullopt;
+}
+
+std::set<SliceName> SlicesOf(const VolumeImage& image) {
+  std::set<SliceName> slices;
+  for (const auto& [inode, chunks] : image.chunks) {
+    for (const auto& [index, records] : chunks) {
+      for (const SliceRecord& record : records) {
+        if (record.id != 0) {
+          slices.insert({record.id, record.size});
+        }
+      }
+    }
+  }
+  for (const auto& [when, replaced] : image.delayed_slices) {
+    slices.insert(replaced.begin(), replaced.end());
+  }
+  slices.erase(SliceName{});
+  return slices;
+}
+
 sim::Task<Status> BlockStore::Upload(sim::Label label, uint64_t id, Bytes data) {
   for (const SliceBlock& block : BlocksOfSlice(layout_, id, static_cast<uint32_t>(data.size()))) {
     auto put = bucket_.Put(label / fmt::format("block{}", block.offset / layout_.block_bytes), block.name, data.substr(block.offset, block.bytes));

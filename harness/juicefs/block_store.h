@@ -5,11 +5,14 @@
 // Source: JuiceFS 1.4, chunk store; names agree with the objects of real volumes. Units: bytes.
 #pragma once
 
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "fakes/base/bytes.h"
 #include "fakes/objects/object_store.h"
+#include "harness/juicefs/image.h"
 
 namespace kvjury::juicefs {
 
@@ -29,6 +32,13 @@ struct SliceBlock {
 
 /// The blocks of slice `id` that holds `size` bytes, in order; none for id 0 (a hole).
 std::vector<SliceBlock> BlocksOfSlice(const BlockLayout& layout, uint64_t id, uint32_t size);
+
+/// The slice that the block of this name belongs to; nothing for an object that is no block of the volume.
+std::optional<uint64_t> SliceOfBlock(const BlockLayout& layout, const std::string& name);
+
+/// Every slice that a volume's records name: those of chunks (files, and files that wait for their deletion) and the replaced ones that wait
+/// for theirs. The blocks of each must be in the bucket: JuiceFS writes them before the record and deletes them after it.
+std::set<SliceName> SlicesOf(const VolumeImage& image);
 
 class BlockStore {
  public:

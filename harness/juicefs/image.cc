@@ -1,5 +1,7 @@
 #include "harness/juicefs/image.h"
 
+#include "harness/juicefs/constants.h"
+
 namespace kvjury::juicefs {
 
 std::string ImageProblem::ToString() const {
@@ -117,6 +119,18 @@ VolumeImage BuildImage(const KeyValues& pairs) {
     AddRecord({*std::move(key), *std::move(value)}, &image);
   }
   return image;
+}
+
+CountedUsage CountUsage(const VolumeImage& image) {
+  CountedUsage usage;
+  for (const auto& [inode, attr] : image.inodes) {
+    if (inode == kRootInode || inode == kTrashInode) {
+      continue;
+    }
+    usage.space += attr.type == kTypeFile ? static_cast<int64_t>(SpaceOf(attr.length)) : 4096;
+    usage.inodes += 1;
+  }
+  return usage;
 }
 
 }  // namespace kvjury::juicefs

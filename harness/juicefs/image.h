@@ -69,6 +69,13 @@ struct VolumeImage {
   [[nodiscard]] const Attr* FindAttr(Inode inode) const;
 };
 
+/// usedSpace and totalInodes as they must be when no client holds changes back: without the root and the trash's root, a hard link once.
+struct CountedUsage {
+  int64_t space = 0;
+  int64_t inodes = 0;
+};
+CountedUsage CountUsage(const VolumeImage& image);
+
 /// Never fails: see `problems`.
 VolumeImage BuildImage(const KeyValues& pairs);
 

@@ -308,6 +308,24 @@ void Writer::Die() {
   EndBackground();
 }
 
+void Writer::Redirect(client::Store* store, BlockStore* blocks) {
+  CHECK(stopped_ && !busy_) << "a session is redirected while it stands still";
+  store_ = store;
+  options_.blocks = blocks;
+  stopped_ = false;
+  used_space_ = -1;
+  used_inodes_ = -1;
+}
+
+void Writer::ForgetCaches() {
+  trash_hour_name_.clear();
+  trash_hour_ = Inode();
+  open_files_.clear();
+  removed_open_files_.clear();
+  acl_cache_ = AclCache();
+  quotas_ = QuotaBook();
+}
+
 sim::Task<Status> Writer::Stop() {
   EndBackground();
   if (dead_ || !started_ || options_.mount.read_only) {

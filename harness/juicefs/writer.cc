@@ -101,6 +101,7 @@ sim::Task<int> Writer::TakeInode(Context* context, Inode* inode) {
     next_inode_ = std::max<uint64_t>(end_inode_ - kInodeBatch, 2);  // 0 and 1 are never given out
   }
   *inode = Inode(next_inode_++);
+  issued_.inodes.push_back(*inode);
   co_return 0;
 }
 
@@ -115,6 +116,7 @@ sim::Task<int> Writer::TakeSlice(Context* context, uint64_t* id) {
     next_slice_ = std::max<uint64_t>(end_slice_ - kSliceBatch, 1);
   }
   *id = next_slice_++;
+  issued_.slices.push_back(*id);
   co_return 0;
 }
 

@@ -112,6 +112,22 @@ class Writer {
   void Die();
   [[nodiscard]] bool dead() const { return dead_; }
 
+  /// The process stands still: its background ends, nothing is flushed and the session's records stay. Call between two operations.
+  void Hold() { EndBackground(); }
+  /// A held session goes on, on another cluster and bucket, with its ids, its session number and what it has not flushed: what a client does
+  /// that nobody unmounted when a restored cluster took the place of its own. Its caches stay, too, unless they are forgotten. Spawn
+  /// RunBackground again. Both must outlive the writer; `blocks` may be null.
+  void Redirect(client::Store* store, BlockStore* blocks);
+  /// As a new mount: this hour's directory of the trash is looked up again, no file is open, no ACL rule and no quota is known. What the session removed while it had it open is
+  /// not deleted at its close: in a restored volume it may have its name again.
+  void ForgetCaches();
+
+  struct IssuedIds {
+    std::vector<Inode> inodes;
+    std::vector<uint64_t> slices;
+  };
+  /// Every id that this session gave to something new, in order, also where the operation failed later.
+  [[nodiscard]] const IssuedIds& issued() const { return issued_; }
   /// Every transaction sent and not refused, background included, in order of their answers.
   [[nodiscard]] const std::vector<DeclaredTransaction>& history() const { return history_; }
   [[nodiscard]] uint64_t session_id() const { return session_id_; }
@@ -477,6 +493,7 @@ class Writer {
   uint64_t conflicts_ = 0;
   uint64_t next_inode_ = 0, end_inode_ = 0;
   uint64_t next_slice_ = 0, end_slice_ = 0;
+  IssuedIds issued_;
   Bytes trash_hour_name_;
   Inode trash_hour_;
 

@@ -90,7 +90,7 @@ class Sessions {
     options.id = number;
     options.volume_name = *writing_.address.volume;
     options.wall_ns = WallNs;
-    options.trash_days = static_cast<uint32_t>(format.trash_days);
+    options.history = session.client.get();
     session.writer = std::make_unique<juicefs::Writer>(session.client.get(), std::move(options));
     session.picture.directories = {"", "shared"};
   }
