@@ -29,6 +29,7 @@ class WriteVerb : public Verb {
     CLI::App* volume = verb->add_option_group("On a volume");
     volume->add_option("--sessions", sessions_, "JuiceFS sessions of ours that work at once")->capture_default_str()->check(CLI::Range(1, 100));
     volume->add_option("--files", files_, "Files that are made first, below made/")->capture_default_str();
+    volume->add_option("--bucket", bucket_, "The folder that holds the volume's bucket; without it no block is written")->type_name("FOLDER");
     return verb;
   }
 
@@ -36,8 +37,8 @@ class WriteVerb : public Verb {
 
  private:
   ExitCode InFolder(Terminal* terminal) {
-    if (sessions_ != 1 || files_ != 0) {
-      return Fail(terminal, Status::InvalidArgument("--sessions and --files belong to a volume's address, " + where_ + " is a folder"));
+    if (sessions_ != 1 || files_ != 0 || !bucket_.empty()) {
+      return Fail(terminal, Status::InvalidArgument("--sessions, --files and --bucket belong to a volume's address, " + where_ + " is a folder"));
     }
     if (const std::string wrong = CLI::ExistingDirectory(where_); !wrong.empty()) {
       return Fail(terminal, Status::InvalidArgument("WHERE: " + wrong));
@@ -67,6 +68,7 @@ class WriteVerb : public Verb {
     Progress progress(terminal, "operations on " + address->text, files_ * 2 + operations_max_ * sessions_);
     tools::VolumeWriting writing;
     writing.address = *std::move(address);
+    writing.bucket = bucket_;
     writing.seed = seed_;
     writing.sessions = sessions_;
     writing.files = files_;
@@ -96,6 +98,7 @@ class WriteVerb : public Verb {
   tools::MountWriting writing_;
   uint32_t sessions_ = 1;
   uint64_t files_ = 0;
+  std::string bucket_;
 };
 
 }  // namespace

@@ -30,16 +30,20 @@ std::string FolderOf(uint64_t file) { return fmt::format("made/{:04}", file / kF
 
 class Sessions {
  public:
-  Sessions(remote::RemoteWorld* world, sim::Address pd, const VolumeWriting& writing)
-      : world_(world), pd_(std::move(pd)), writing_(writing), random_(writing.seed, "volume-writer") {}
+  Sessions(remote::RemoteWorld* world, sim::Address pd, const VolumeWriting& writing, objects::ObjectStore* bucket)
+      : world_(world), pd_(std::move(pd)), writing_(writing), bucket_(bucket), random_(writing.seed, "volume-writer") {}
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
 
   sim::Task<Result<VolumeWritten>> Run() {
     auto reading = ReadFormat();
     CO_ASSIGN_OR_RETURN(const juicefs::Format format, co_await std::move(reading));
+    if (bucket_ != nullptr) {
+      const juicefs::BlockLayout layout{Bytes(format.name), static_cast<uint32_t>(format.block_size_kib << 10), format.hash_prefix};
+      blocks_ = std::make_unique<juicefs::BlockStore>(objects::WorldObjectStore(world_->world(), bucket_, 0), layout);
+    }
     for (uint32_t i = 1; i <= writing_.sessions; ++i) {
-      AddSession(i, format);
+      AddSession(i);
     }
     sim::Scope scope(world_->scheduler());
     for (Session& session : sessions_) {
@@ -82,7 +86,7 @@ class Sessions {
     co_return setting.format;
   }
 
-  void AddSession(uint32_t number, const juicefs::Format& format) {
+  void AddSession(uint32_t number) {
     Session& session = sessions_.emplace_back();
     session.number = number;
     session.client = std::make_unique<client::Client>(world_->channel(), world_->scheduler(), fmt::format("session-{}", number), pd_, nullptr);
@@ -91,6 +95,7 @@ class Sessions {
     options.volume_name = *writing_.address.volume;
     options.wall_ns = WallNs;
     options.history = session.client.get();
+    options.blocks = blocks_.get();
     session.writer = std::make_unique<juicefs::Writer>(session.client.get(), std::move(options));
     session.picture.directories = {"", "shared"};
   }
@@ -198,16 +203,18 @@ class Sessions {
   remote::RemoteWorld* world_;
   sim::Address pd_;
   const VolumeWriting& writing_;
+  objects::ObjectStore* bucket_;
   RandomStream random_;
+  std::unique_ptr<juicefs::BlockStore> blocks_;
   std::list<Session> sessions_;
   Status failed_;
   VolumeWritten written_;
 };
 
-sim::Task<Result<VolumeWritten>> FindAndWrite(remote::RemoteWorld* world, const VolumeWriting* writing) {
+sim::Task<Result<VolumeWritten>> FindAndWrite(remote::RemoteWorld* world, const VolumeWriting* writing, objects::ObjectStore* bucket) {
   auto finding = remote::FindPdLeader(world->channel(), writing->address.members);
   CO_ASSIGN_OR_RETURN(sim::Address pd, co_await std::move(finding));
-  Sessions sessions(world, std::move(pd), *writing);
+  Sessions sessions(world, std::move(pd), *writing, bucket);
   auto running = sessions.Run();
   co_return co_await std::move(running);
 }
@@ -221,9 +228,13 @@ Result<VolumeWritten> WriteToVolume(const VolumeWriting& writing) {
   if (writing.address.cut.has_value()) {
     return Status::InvalidArgument(writing.address.text + ": the past cannot be written to; leave out the timestamp");
   }
+  std::unique_ptr<objects::ObjectStore> bucket;
+  if (!writing.bucket.empty()) {
+    ASSIGN_OR_RETURN(bucket, objects::DirectoryObjectStore::Open(writing.bucket, objects::DirectoryObjectStore::Access::kReadWrite));
+  }
   ASSIGN_OR_RETURN(const std::unique_ptr<remote::RemoteWorld> world,
                    remote::RemoteWorld::Start({writing.address.ca, writing.address.certificate, writing.address.key}));
-  return world->Run(FindAndWrite(world.get(), &writing));
+  return world->Run(FindAndWrite(world.get(), &writing, bucket.get()));
 }
 
 }  // namespace kvjury::tools

@@ -1,9 +1,9 @@
 // VolumeWriter: our own JuiceFS sessions at work on a volume of a running cluster, through its sockets.
 //
-// What the simulation's writers do to a simulated cluster they do here to a real or served one: the same transactions, ids, retries,
-// several sessions at once in one thread. First a tree of files is made if one is asked for, then operations are drawn from the
+// What the simulation's writers do to a simulated cluster they do here to a real or served one: the same transactions, ids, retries and
+// blocks, several sessions at once in one thread. First a tree of files is made if one is asked for, then operations are drawn from the
 // seed until there are enough or the caller says stop. A refusal by errno is counted and no failure. The volume must be formatted.
-// Not here: a mount (mount_writer.h), blocks in the bucket: what is written has records and no objects. Blocks its caller.
+// Not here: a mount (mount_writer.h), open handles over the end. Blocks.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,8 @@ namespace kvjury::tools {
 struct VolumeWriting {
   /// Of the scheme tikv://, naming a volume.
   backup::Address address;
+  /// Folder of the volume's bucket (file storage); empty: no block is written.
+  std::string bucket;
   uint64_t seed = 1;
   uint32_t sessions = 1;
   /// Made first, evenly in folders below "made".
@@ -40,7 +42,7 @@ struct VolumeWritten {
 };
 
 /// Errors: kInvalidArgument for an address or setting that cannot be written to, kNotFound for a volume that is not formatted, kUnavailable
-/// and kUndetermined for a cluster that does not answer.
+/// and kUndetermined for a cluster that does not answer, kEnvironment for the bucket.
 Result<VolumeWritten> WriteToVolume(const VolumeWriting& writing);
 
 }  // namespace kvjury::tools
