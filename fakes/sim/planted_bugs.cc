@@ -52,6 +52,7 @@ const std::array<BugInfo, kBugCount>& AllBugs() {
        "a load leaves out open files that were deleted, since their sessions do not come along", "INV"},
       {Bug::kLockWithoutSession, "lock-without-session", "a restore leaves the records of sessions alone", "INV"},
       {Bug::kTrashDangling, "trash-dangling", "a load puts the record of an hour of the trash with what lies in it", "INV"},
+      {Bug::kHalfCloneLeft, "half-clone-left", "a restore leaves the marks of half-made clones alone", "INV"},
       {Bug::kSliceIdsReissued, "slice-ids-reissued",
        "the restored volume's id counters are raised above everything that was ever issued, before its first client", "OBJ,WRITE"},
       {Bug::kClientsKeepOldIdBatches, "clients-keep-old-id-batches",

@@ -49,6 +49,7 @@ enum class Bug : uint8_t {
   kSustainedFilesLeak,
   kLockWithoutSession,
   kTrashDangling,
+  kHalfCloneLeft,
   // Of the restored volume in use.
   kSliceIdsReissued,
   kClientsKeepOldIdBatches,
@@ -58,7 +59,7 @@ enum class Bug : uint8_t {
   kRepairOverwritesNewDelta,
   kConsumersSeeTimeGoBack,
 };
-inline constexpr size_t kBugCount = 40;
+inline constexpr size_t kBugCount = 41;
 
 struct BugInfo {
   Bug bug;

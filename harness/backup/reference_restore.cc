@@ -68,19 +68,25 @@ class RestoreRun {
     auto verify = Verify();
     CO_RETURN_IF_ERROR(co_await std::move(verify));
     if (host_.world->bugs().On(Bug::kLockWithoutSession)) {
-      auto forget = ForgetSessions();
+      auto forget = ForgetRecords("sessions", {"SE", "SI"});
+      CO_RETURN_IF_ERROR(co_await std::move(forget));
+    }
+    if (host_.world->bugs().On(Bug::kHalfCloneLeft)) {
+      auto forget = ForgetRecords("half-clones", {"N"});
       CO_RETURN_IF_ERROR(co_await std::move(forget));
     }
     co_return Status::Ok();
   }
 
-  /// What a tool does that takes the sessions of former clients for litter. Their locks and open files stay, and nobody ends them.
-  Task<Status> ForgetSessions() {
-    auto begin = host_.client->Begin(host_.label / "sessions");
+  /// What a tool does that takes what former clients left for litter: their sessions, so that nobody ends their locks and open files; the
+  /// marks of half-made clones, so that nobody clears the trees away.
+  Task<Status> ForgetRecords(std::string step, std::vector<std::string> letters) {
+    auto begin = host_.client->Begin(host_.label / step);
     CO_ASSIGN_OR_RETURN(const std::unique_ptr<client::Transaction> transaction, co_await std::move(begin));
     for (const auto& [key, value] : contents_.pairs) {
       const size_t kind = key.find('\xFD') + 1;
-      if (kind != 0 && (key.compare(kind, 2, "SE") == 0 || key.compare(kind, 2, "SI") == 0)) {
+      const auto begins = [&](const std::string& with) { return key.compare(kind, with.size(), with) == 0; };
+      if (kind != 0 && std::any_of(letters.begin(), letters.end(), begins)) {
         transaction->Delete(key);
       }
     }

@@ -44,6 +44,7 @@ void AddTriggers(const record::Trigger& trigger, Classes* classes) {
   classes->Add(trigger.swapped_files() > 0, "trigger: swapped files");
   classes->Add(trigger.empty_key_region(), "trigger: region ends at the empty key");
   classes->Add(trigger.orphan_locks() > 0, "trigger: writers died");
+  classes->Add(trigger.half_clones() > 0, "trigger: cloners died");
   classes->Add(trigger.dump_inode() > 0, "trigger: dump of a subdirectory");
 }
 

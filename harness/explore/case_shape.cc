@@ -13,7 +13,7 @@ constexpr int64_t kClockLagMsMax = 3'600'000;
 constexpr uint64_t kDirectoryOfFullVolume = 16;
 
 void DrawTrigger(RandomStream* random, record::Trigger* trigger) {
-  const uint64_t which = random->Below(5);
+  const uint64_t which = random->Below(6);
   switch (which) {
     case 0:
       trigger->set_target_clock_lag_ms(random->Between(1, kClockLagMsMax));
@@ -26,6 +26,9 @@ void DrawTrigger(RandomStream* random, record::Trigger* trigger) {
       break;
     case 3:
       trigger->set_empty_key_region(true);
+      break;
+    case 4:
+      trigger->set_half_clones(static_cast<uint32_t>(random->Between(1, 3)));
       break;
     default:
       trigger->set_orphan_locks(static_cast<uint32_t>(random->Between(1, 6)));
@@ -169,6 +172,12 @@ bool AimDumpAt(sim::Bug bug, CaseShape* shape) {
       shape->tool_model = "juicefs-dump-binary";
       shape->files = std::max(shape->files, 30u);
       return true;
+    case sim::Bug::kHalfCloneLeft:
+      shape->tool_model = "reference";
+      shape->skip_trash = false;
+      shape->trigger.Clear();
+      shape->trigger.set_half_clones(4);
+      return true;
     case sim::Bug::kLockWithoutSession:
       shape->tool_model = "reference";
       shape->skip_trash = false;
@@ -296,6 +305,26 @@ record::Case Frame(const CaseShape& shape) {
   return c;
 }
 
+// A binary dump loses sessions, and so what belongs to one: that is a finding of its own (scenarios/juicefs-dump-binary-of-everything.case),
+// which would hide all others if every drawn case had it. A look-up takes the place of what leaves something to a session.
+void LeaveNothingToSessions(record::Operation* operation) {
+  Bytes path;
+  switch (operation->kind_case()) {
+    case record::Operation::kOpen:
+      path = operation->open().path();
+      break;
+    case record::Operation::kFlock:
+      path = operation->flock().path();
+      break;
+    case record::Operation::kSetLock:
+      path = operation->set_lock().path();
+      break;
+    default:
+      return;
+  }
+  operation->mutable_lookup()->set_path(path);
+}
+
 void AddWriters(const CaseShape& shape, const juicefs::PathPicture& there, record::Case* c) {
   for (uint32_t id = 1; id <= shape.writers; ++id) {
     RandomStream random = RandomStream(shape.seed, "operations").Fork(std::to_string(id));
@@ -307,6 +336,9 @@ void AddWriters(const CaseShape& shape, const juicefs::PathPicture& there, recor
     writer->set_id(id);
     writer->set_think_us(shape.think_us);
     for (record::Operation& operation : juicefs::DrawOperations(&random, options, &picture)) {
+      if (shape.tool_model == "juicefs-dump-binary") {
+        LeaveNothingToSessions(&operation);
+      }
       *writer->add_op() = std::move(operation);
     }
   }

@@ -6,6 +6,9 @@ namespace {
 
 constexpr uint32_t kFirstOrphanId = 900;
 constexpr uint32_t kOrphanOperations = 200;
+constexpr uint32_t kFirstClonerId = 950;
+constexpr uint32_t kClonedDirectories = 6;
+constexpr uint32_t kClones = 100;
 
 std::string LabelOf(uint32_t writer, uint32_t operation) {
   return "w" + std::to_string(writer) + "/op" + std::to_string(operation);
@@ -24,6 +27,29 @@ record::Writer OrphanScript(uint32_t id) {
   return script;
 }
 
+// Clones a tree of directories again and again until it dies.
+record::Writer ClonerScript(uint32_t id) {
+  record::Writer script;
+  script.set_id(id);
+  const auto add = [&script]() {
+    record::Operation* operation = script.add_op();
+    operation->set_id(static_cast<uint32_t>(script.op_size()));
+    return operation;
+  };
+  const std::string top = "/cloned-" + std::to_string(id);
+  for (uint32_t i = 0; i <= kClonedDirectories; ++i) {
+    record::Mkdir* mkdir = add()->mutable_mkdir();
+    mkdir->set_path(i == 0 ? top : top + "/" + std::to_string(i));
+    mkdir->set_mode(0755);
+  }
+  for (uint32_t i = 1; i <= kClones; ++i) {
+    record::Clone* clone = add()->mutable_clone();
+    clone->set_from(top);
+    clone->set_to(top + "-copy-" + std::to_string(i));
+  }
+  return script;
+}
+
 std::string KindName(const record::Operation& operation) {
   const auto* oneof = record::Operation::descriptor()->FindOneofByName("kind");
   const auto* field = operation.GetReflection()->GetOneofFieldDescriptor(operation, oneof);
@@ -38,6 +64,9 @@ Cast::Cast(Stage* stage) : stage_(stage), scope_(&stage->scheduler()), progress_
   }
   for (uint32_t i = 0; i < stage->spec().trigger().orphan_locks(); ++i) {
     AddPlayer(OrphanScript(kFirstOrphanId + i), true);
+  }
+  for (uint32_t i = 0; i < stage->spec().trigger().half_clones(); ++i) {
+    AddPlayer(ClonerScript(kFirstClonerId + i), true);
   }
 }
 

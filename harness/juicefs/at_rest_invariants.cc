@@ -24,17 +24,11 @@ struct Usage {
 
 IssueSeverity Excused(bool excused) { return excused ? IssueSeverity::kHazard : IssueSeverity::kViolation; }
 
-InvariantResult CheckUsageCounter(const InvariantContext& context, const char* check, const char* counter, int64_t Usage::*member) {
+InvariantResult CheckUsageCounter(const InvariantContext& context, const char* check, const char* counter, int64_t CountedUsage::*member) {
   InvariantResult result{check, 0, {}};
-  Usage usage;
-  for (const auto& [inode, attr] : context.image.inodes) {
-    if (inode != kRootInode && inode != kTrashInode) {
-      ++result.counted;
-      usage.Add(attr);
-    }
-  }
+  const CountedUsage usage = CountUsage(context.image);
   // A new volume has no inode of its own, and its counters are absent.
-  ++result.counted;
+  result.counted = static_cast<uint64_t>(usage.inodes) + 1;
   const int64_t says = context.image.Counter(counter);
   if (says != usage.*member) {
     AddIssue(&result, Excused(context.options.lost_flushes), CounterKey(counter),
@@ -200,8 +194,8 @@ InvariantResult CheckLeftovers(const InvariantContext& context) {
 
 std::vector<InvariantResult> CheckAtRest(const InvariantContext& context) {
   const VolumeImage& image = context.image;
-  return {CheckUsageCounter(context, kInvariantUsedSpace, "usedSpace", &Usage::space),
-          CheckUsageCounter(context, kInvariantTotalInodes, "totalInodes", &Usage::inodes),
+  return {CheckUsageCounter(context, kInvariantUsedSpace, "usedSpace", &CountedUsage::space),
+          CheckUsageCounter(context, kInvariantTotalInodes, "totalInodes", &CountedUsage::inodes),
           CheckDirectoryStatistics(context),
           CheckDirectoryQuotas(context),
           CheckOwnerQuotas(context, kInvariantUserQuotas, image.user_quotas, [](const Attr& attr) { return attr.uid; }, &UserQuotaKey),

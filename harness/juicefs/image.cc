@@ -127,7 +127,8 @@ CountedUsage CountUsage(const VolumeImage& image) {
     if (inode == kRootInode || inode == kTrashInode) {
       continue;
     }
-    usage.space += attr.type == kTypeFile ? static_cast<int64_t>(SpaceOf(attr.length)) : 4096;
+    // Lengths of a damaged volume may be anything: the sum wraps around.
+    usage.space = static_cast<int64_t>(static_cast<uint64_t>(usage.space) + SpaceOf(attr.type == kTypeFile ? attr.length : 0));
     usage.inodes += 1;
   }
   return usage;

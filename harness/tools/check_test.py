@@ -228,6 +228,65 @@ class Numbers(unittest.TestCase):
         self.assertEqual([wrong["bytes"] for wrong in objects["wrong_sizes"]], ["1"])
 
 
+class OurVolume(unittest.TestCase):
+    """A volume of 20,000 files that three of our sessions made at once: the real juicefs has nothing to complain about."""
+
+    FILES = int(os.environ.get("KVJURY_FILES", "20000"))
+
+    def setUp(self):
+        self.folder = self.enterContext(Folder())
+        self.bucket = os.path.join(self.folder, "bucket")
+        self.cluster = self.enterContext(Served("--stores", "3", "--regions", "6"))
+        self.meta = self.cluster.Volume("vol1")
+        Format(self.meta, self.bucket)
+
+    def Write(self, *arguments):
+        Run(PROGRAM, "write", self.meta, "--bucket", self.bucket, "--sessions", "3", *arguments, timeout_s=900)
+
+    def Dumped(self, name):
+        path = os.path.join(self.folder, name)
+        said = JuiceFs("dump", self.meta, path, "--fast", "--keep-secret-key", timeout_s=300).stdout
+        self.assertNotRegex(said, "<(WARNING|ERROR|FATAL)>")
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return json.load(file)
+
+    def test_the_real_juicefs_mounts_checks_dumps_and_cleans_it_without_a_complaint(self):
+        begun = time.monotonic()
+        self.Write("--files", str(self.FILES), "--operations", "1500", "--seed", "11")
+        took_s = time.monotonic() - begun
+        report = Check(self.meta, "--bucket", self.bucket)["volumes"][0]
+        self.assertEqual(Findings(report), [])
+        self.assertEqual((report["objects"]["lost"], report["objects"]["wrong_sizes"]), ([], []))
+        self.assertGreater(int(report["objects"]["slices_used"]), self.FILES / 2)
+        # fsck tells of nothing; gc finds every slice in use, and then nothing more to delete.
+        said = JuiceFs("fsck", self.meta, timeout_s=300).stdout
+        self.assertNotRegex(said, "<(WARNING|ERROR|FATAL)>")
+        view = View(self.meta)
+        self.assertGreater(len(view), self.FILES)
+        tree = self.Dumped("before.json")
+        self.assertGreater(int(tree["Counters"]["nextInodes"]), self.FILES)
+        said = JuiceFs("gc", self.meta, "--delete", timeout_s=300).stdout
+        self.assertNotRegex(said, "<(ERROR|FATAL)>")
+        self.assertEqual(Findings(Check(self.meta, "--bucket", self.bucket)["volumes"][0]), [])
+        JuiceFs("fsck", self.meta, timeout_s=300)
+        with Mount(self.meta) as mount:
+            walked = Walk(mount)
+            broken = [path for path, entry in walked.items() if "error" in entry]
+            self.assertEqual(broken, [])
+            self.assertEqual(Differences(walked, View(self.meta), ignore=("sha256", "atime_ns")), [])
+            with open(os.path.join(mount, "shared", "by-the-real-one"), "w", encoding="utf-8") as file:
+                file.write("written\n")
+        self.assertEqual(Findings(Check(self.meta, "--bucket", self.bucket)["volumes"][0]), [])
+        kinds = {"".join(sorted({stat_letter(entry["mode"]) for entry in view.values()}))}
+        print(f"  {len(view)} entries in {took_s:.1f} s, kinds {kinds}; checks with nothing to look at: "
+              f"{sorted(name for name, counted in report['checks'].items() if counted == '0')}", file=sys.stderr)
+
+
+def stat_letter(mode):
+    """The first letter of ls -l."""
+    return {0o04: "d", 0o10: "-", 0o12: "l", 0o01: "p", 0o02: "c", 0o06: "b", 0o14: "s"}[int(mode, 8) >> 12]
+
+
 if __name__ == "__main__":
     Require("juicefs", mounts=True)
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
