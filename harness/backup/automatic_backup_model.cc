@@ -8,6 +8,7 @@
 #include "fakes/base/civil_time.h"
 #include "fakes/base/compress_stream.h"
 #include "harness/juicefs/keys.h"
+#include "harness/juicefs/rfc3339.h"
 #include "harness/juicefs/values.h"
 #include "harness/juicefs/writer.h"
 
@@ -67,29 +68,6 @@ Task<Status> SetLastBackup(client::Store* store, Label label, Bytes key, Bytes v
 
 }  // namespace
 
-std::string Rfc3339(int64_t seconds) {
-  const CivilTime at = ToCivilTime(seconds);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", at.year, at.month, at.day, at.hour, at.minute, at.second);
-}
-
-Result<int64_t> ParseRfc3339(std::string_view text) {
-  const std::string copy(text);
-  CivilTime at;
-  int used = 0;
-  char sign = 'Z';
-  int offset_hours = 0;
-  int offset_minutes = 0;
-  const bool front = std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%n", &at.year, &at.month, &at.day, &at.hour, &at.minute, &at.second, &used) == 6;
-  const std::optional<int64_t> seconds = front ? ToUnixSeconds(at) : std::nullopt;
-  const std::string zone = front ? copy.substr(static_cast<size_t>(used)) : std::string();
-  const bool has_offset = zone.size() == 6 && std::sscanf(zone.c_str(), "%c%2d:%2d", &sign, &offset_hours, &offset_minutes) == 3;
-  if (!seconds.has_value() || (zone != "Z" && !(has_offset && (sign == '+' || sign == '-')))) {
-    return Status::DataLoss("\"" + Printable(text) + "\": expected a time as 2026-11-22T15:00:00Z");
-  }
-  const int64_t offset = offset_hours * kHourS + offset_minutes * 60;
-  return *seconds - (sign == '-' ? -offset : offset);
-}
-
 std::vector<std::string> BackupsToRemove(std::vector<std::string> names, int64_t now_s) {
   CivilTime two_years = ToCivilTime(now_s);
   two_years.year -= 2;
@@ -137,38 +115,16 @@ std::vector<std::string> BackupsToRemove(std::vector<std::string> names, int64_t
   return remove;
 }
 
-Task<Result<AutomaticBackupReport>> RunAutomaticBackup(client::Store* store, objects::ObjectStore* objects, Label label,
-                                                       AutomaticBackupOptions options, int64_t wall_ns) {
+Task<Result<AutomaticBackupReport>> WriteAutomaticBackup(client::Store* store, objects::ObjectStore* objects, Label label,
+                                                         AutomaticBackupOptions options, bool fast, int64_t wall_ns) {
   AutomaticBackupReport report;
-  const Bytes prefix = juicefs::VolumePrefix(options.volume_name);
+  report.fast = fast;
   const int64_t now_s = wall_ns / 1'000'000'000;
-  const Bytes key = prefix + juicefs::EncodeKey(juicefs::XattrKey(juicefs::kRootInode, "lastBackup"));
-  auto read_last = PointRead(store, label / "last-backup", key);
-  CO_ASSIGN_OR_RETURN(const std::optional<Bytes> last_text, co_await std::move(read_last));
-  if (last_text.has_value()) {
-    CO_ASSIGN_OR_RETURN(const int64_t last_s, ParseRfc3339(*last_text));
-    if (now_s - last_s < options.interval_s) {
-      co_return report;
-    }
-  }
-  auto read_total = PointRead(store, label / "total-inodes", prefix + juicefs::EncodeKey(juicefs::CounterKey("totalInodes")));
-  CO_ASSIGN_OR_RETURN(const std::optional<Bytes> total, co_await std::move(read_total));
-  int64_t inodes = 0;
-  if (total.has_value()) {
-    CO_ASSIGN_OR_RETURN(inodes, juicefs::DecodeInt64Le(*total));
-  }
-  if (options.interval_s <= kHourS && inodes > kInodesMaxOfShortIntervals) {
-    report.outcome = AutomaticBackupReport::Outcome::kTooManyInodes;
-    co_return report;
-  }
-  auto set = SetLastBackup(store, label / "set-last-backup", key, Rfc3339(now_s));
-  CO_RETURN_IF_ERROR(co_await std::move(set));
   JuicefsDumpOptions dump_options;
   dump_options.volume_name = options.volume_name;
   dump_options.threads = options.threads;
   dump_options.dump.skip_trash = options.skip_trash;
   dump_options.dump.bugs = options.bugs;
-  report.fast = inodes < kInodesOfWalks;
   dump_options.dump.form = report.fast ? juicefs::DumpForm::kFast : juicefs::DumpForm::kWalk;
   Bytes packed;
   MemorySink memory(&packed);
@@ -191,6 +147,43 @@ Task<Result<AutomaticBackupReport>> RunAutomaticBackup(client::Store* store, obj
     }
   }
   co_return report;
+}
+
+Task<Result<AutomaticBackupReport>> RunAutomaticBackup(client::Store* store, objects::ObjectStore* objects, Label label,
+                                                       AutomaticBackupOptions options, int64_t wall_ns) {
+  AutomaticBackupReport report;
+  const Bytes prefix = juicefs::VolumePrefix(options.volume_name);
+  const int64_t now_s = wall_ns / 1'000'000'000;
+  const Bytes key = prefix + juicefs::EncodeKey(juicefs::XattrKey(juicefs::kRootInode, "lastBackup"));
+  auto read_last = PointRead(store, label / "last-backup", key);
+  CO_ASSIGN_OR_RETURN(const std::optional<Bytes> last_text, co_await std::move(read_last));
+  if (last_text.has_value()) {
+    CO_ASSIGN_OR_RETURN(const int64_t last_s, juicefs::ParseRfc3339(*last_text));
+    if (now_s - last_s < options.interval_s) {
+      co_return report;
+    }
+  }
+  auto read_total = PointRead(store, label / "total-inodes", prefix + juicefs::EncodeKey(juicefs::CounterKey("totalInodes")));
+  CO_ASSIGN_OR_RETURN(const std::optional<Bytes> total, co_await std::move(read_total));
+  int64_t inodes = 0;
+  if (total.has_value()) {
+    CO_ASSIGN_OR_RETURN(inodes, juicefs::DecodeInt64Le(*total));
+  }
+  if (options.interval_s <= kHourS && inodes > kInodesMaxOfShortIntervals) {
+    report.outcome = AutomaticBackupReport::Outcome::kTooManyInodes;
+    co_return report;
+  }
+  auto set = SetLastBackup(store, label / "set-last-backup", key, juicefs::Rfc3339Seconds(now_s));
+  CO_RETURN_IF_ERROR(co_await std::move(set));
+  auto write = WriteAutomaticBackup(store, objects, std::move(label), std::move(options), inodes < kInodesOfWalks, wall_ns);
+  co_return co_await std::move(write);
+}
+
+Task<Status> SessionBackup::Make(Request request) {
+  AutomaticBackupOptions options = options_;
+  options.skip_trash = request.skip_trash;
+  auto write = WriteAutomaticBackup(request.store, objects_, std::move(request.label), std::move(options), request.fast, request.wall_ns);
+  co_return (co_await std::move(write)).status();
 }
 
 }  // namespace kvjury::backup

@@ -8,8 +8,10 @@
 #include "harness/backup/automatic_backup_model.h"
 #include "harness/juicefs/dump_json.h"
 #include "harness/juicefs/format_volume.h"
+#include "harness/juicefs/rfc3339.h"
 #include "harness/juicefs/test_store.h"
 #include "harness/juicefs/test_volumes.h"
+#include "harness/juicefs/writer.h"
 
 namespace kvjury::backup {
 namespace {
@@ -22,6 +24,14 @@ constexpr int64_t kDayS = 86'400;
 
 sim::Task<void> Keep(sim::Task<Result<AutomaticBackupReport>> task, std::optional<Result<AutomaticBackupReport>>* out) {
   out->emplace(co_await std::move(task));
+}
+
+sim::Task<void> LiveForMinutes(sim::Scheduler* scheduler, juicefs::Writer* session, int64_t minutes) {
+  sim::Task<Status> start = session->Start();
+  EXPECT_TRUE((co_await std::move(start)).ok());
+  co_await scheduler->Sleep(minutes * 60'000'000);
+  sim::Task<Status> stop = session->Stop();
+  EXPECT_TRUE((co_await std::move(stop)).ok());
 }
 
 struct Mounts {
@@ -68,6 +78,35 @@ TEST(AutomaticBackup, HoldsItsOwnTimeAndIsNotMadeAgainWithinTheInterval) {
   EXPECT_EQ(mounts.Look(kNowS + 3600).front().object, "realvol/meta/dump-2026-11-22-150900.json.gz");
 }
 
+TEST(AutomaticBackup, ASessionMakesItInItsBackground) {
+  Mounts mounts(juicefs::RealVolume("rich"));
+  AutomaticBackupOptions backup_options;
+  backup_options.volume_name = kVolume;
+  backup_options.bucket_folder = "realvol";
+  SessionBackup backup(&mounts.objects, backup_options);
+  juicefs::WriterOptions options;
+  options.volume_name = kVolume;
+  options.wall_ns = [&mounts] { return mounts.store.wall_ns(); };
+  options.mount.backup_meta_us = 3'600'000'000;
+  options.mount.backup_skip_trash = true;
+  options.backup = &backup;
+  juicefs::Writer session(&mounts.store, options);
+  sim::Scope scope(&mounts.scheduler);
+  scope.Spawn("session", LiveForMinutes(&mounts.scheduler, &session, 10));
+  scope.Spawn("background", session.RunBackground());
+  while (scope.running() > 0) {
+    ASSERT_TRUE(mounts.scheduler.RunOne());
+  }
+  scope.RethrowFirst();
+  const std::vector<objects::ObjectInfo> made = mounts.objects.List("realvol/meta/").value();
+  ASSERT_EQ(made.size(), 1U);
+  const juicefs::JsonDump dump = juicefs::ReadDumpJson("d", mounts.objects.Get(made[0].name).value()).value();
+  EXPECT_GT(dump.entry_count, 300u);
+  EXPECT_EQ(dump.image.FindAttr(Inode(juicefs::kTrashInode.value() + 1)), nullptr) << "without the trash";
+  const std::string time = dump.image.xattrs.at(juicefs::kRootInode).at("lastBackup");
+  EXPECT_EQ(time.substr(0, 10), made[0].name.substr(18, 10));
+}
+
 TEST(AutomaticBackup, TwoClientsThatLookAtOnceBothMakeOne) {
   Mounts mounts(juicefs::RealVolume("rich"));
   for (const AutomaticBackupReport& report : mounts.Look(kNowS, 2)) {
@@ -91,7 +130,7 @@ TEST(AutomaticBackup, TheNumberOfInodesDecidesWhetherAndHow) {
 TEST(AutomaticBackup, KeepsTwoDaysThenTheEarliestOfEachSpan) {
   std::vector<std::string> names = {"notes.txt", "dump-2026-13-01-000000.json.gz", "dump-2024-11-22-140800.json.gz"};
   const auto name_of = [](int64_t seconds) {
-    std::string text = Rfc3339(seconds);  // 2026-11-22T14:09:00Z
+    std::string text = juicefs::Rfc3339Seconds(seconds);  // 2026-11-22T14:09:00Z
     return "dump-" + text.substr(0, 10) + "-" + text.substr(11, 2) + text.substr(14, 2) + text.substr(17, 2) + ".json.gz";
   };
   for (int64_t hours = 0; hours < 24 * 80; ++hours) {
@@ -112,11 +151,11 @@ TEST(AutomaticBackup, KeepsTwoDaysThenTheEarliestOfEachSpan) {
 }
 
 TEST(AutomaticBackup, TimesHaveOffsets) {
-  EXPECT_EQ(ParseRfc3339("2026-11-22T14:09:00Z").value(), kNowS);
-  EXPECT_EQ(ParseRfc3339("2026-11-22T15:09:00+01:00").value(), kNowS);
-  EXPECT_EQ(ParseRfc3339("2026-11-22T08:39:00-05:30").value(), kNowS);
+  EXPECT_EQ(juicefs::ParseRfc3339("2026-11-22T14:09:00Z").value(), kNowS);
+  EXPECT_EQ(juicefs::ParseRfc3339("2026-11-22T15:09:00+01:00").value(), kNowS);
+  EXPECT_EQ(juicefs::ParseRfc3339("2026-11-22T08:39:00-05:30").value(), kNowS);
   for (const char* wrong : {"", "yesterday", "2026-11-22T14:09:00", "2026-02-30T00:00:00Z", "2026-11-22T14:09:00*01:00"}) {
-    EXPECT_EQ(ParseRfc3339(wrong).status().code(), StatusCode::kDataLoss) << wrong;
+    EXPECT_EQ(juicefs::ParseRfc3339(wrong).status().code(), StatusCode::kDataLoss) << wrong;
   }
 }
 

@@ -86,6 +86,11 @@ void Cast::AddPlayer(record::Writer script, bool orphan) {
   player->blocks = std::make_unique<juicefs::BlockStore>(objects::WorldObjectStore(&stage_->world(), &stage_->bucket()),
                                                          stage_->block_layout());
   options.blocks = player->blocks.get();
+  backup::AutomaticBackupOptions backup;
+  backup.volume_name = stage_->volume().name;
+  backup.bucket_folder = stage_->volume().image.setting->format.name;
+  player->backup = std::make_unique<backup::SessionBackup>(&stage_->bucket(), std::move(backup));
+  options.backup = player->backup.get();
   player->writer = std::make_unique<juicefs::Writer>(player->client.get(), std::move(options));
   player->script = std::move(script);
   players_.push_back(std::move(player));

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/backup/automatic_backup_model.h"
 #include "harness/client/client.h"
 #include "harness/explore/stage.h"
 #include "harness/juicefs/writer.h"
@@ -67,6 +68,7 @@ class Cast {
     bool held = false;
     std::unique_ptr<client::Client> client;
     std::unique_ptr<juicefs::BlockStore> blocks;
+    std::unique_ptr<backup::SessionBackup> backup;
     std::unique_ptr<juicefs::Writer> writer;
   };
   void AddPlayer(record::Writer script, bool orphan);

@@ -112,7 +112,7 @@ InvariantResult CheckDirectoryQuotas(const InvariantContext& context) {
     }
     const Usage below = UsageBelow(context, inode);
     if (quota.used_space != below.space || quota.used_inodes != below.inodes) {
-      AddIssue(&result, Excused(context.options.lost_flushes), DirQuotaKey(inode),
+      AddIssue(&result, Excused(context.options.lost_flushes || context.options.clones), DirQuotaKey(inode),
                fmt::format("says {} bytes and {} inodes used, below the directory are {} and {}", quota.used_space, quota.used_inodes,
                            below.space, below.inodes));
     }

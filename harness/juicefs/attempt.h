@@ -51,6 +51,9 @@ struct UsageDelta {
   void AddInode(const Attr& attr, int64_t sign);
   /// `directory` has a name more or less: its statistics, and, outside of the trash, its quotas.
   void AddEntry(Inode directory, const Attr& attr, int64_t sign);
+  /// The inode went to another user or group, which are charged for it from now on. Only files and directories are: with all else the old one
+  /// stays charged (as in JuiceFS 1.4).
+  void AddNewOwner(const Attr& old, const Attr& attr);
   /// A file with this attribute gets `new_length`: all of the above. Call it before attr.length is changed.
   void AddLengthChange(Inode inode, const Attr& attr, uint64_t new_length);
 };

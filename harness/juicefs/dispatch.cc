@@ -83,6 +83,8 @@ std::optional<sim::Task<int>> Writer::DispatchNames(Context* context, const reco
       return UnlinkAt(context, operation.unlink().path(), operation.unlink().skip_trash());
     case record::Operation::kRmdir:
       return RmdirAt(context, operation.rmdir().path(), operation.rmdir().skip_trash());
+    case record::Operation::kRestoreTrash:
+      return RestoreTrashAt(context, &operation.restore_trash());
     case record::Operation::kRename:
       return RenameAt(context, operation.rename().from(), operation.rename().to(), operation.rename().flags());
     default:
@@ -141,6 +143,8 @@ std::optional<sim::Task<int>> Writer::DispatchAttributes(Context* context, const
       return ReaddirAt(context, operation.readdir().path());
     case record::Operation::kLookup:
       return LookupAt(context, operation.lookup().path());
+    case record::Operation::kStatFs:
+      return StatFsAt(context, operation.stat_fs().path());
     default:
       return std::nullopt;
   }

@@ -96,7 +96,7 @@ enum class TransactionKind : uint8_t {
   kUsageFlush,      // usedSpace, totalInodes, directory statistics
   kDataDeletion,    // chunks and slice references of a removed file
   kCompaction,      // several records of a chunk become one
-  kElection,        // who does a background job: a counter is set to now
+  kElection,        // who does a background job: a counter is set to now, or the xattr lastBackup of the root
   kCleanup,         // of a background job: what the trash, a compaction or a half-made clone left
 };
 const char* TransactionKindName(TransactionKind kind);

@@ -54,7 +54,7 @@ struct InvariantOptions {
   /// A client was killed, or two made an hour directory at the same time (JuiceFS up to 1.4.1 counts it twice): usage counters, statistics
   /// and the used part of quotas may be off for ever.
   bool lost_flushes = false;
-  /// Directories were cloned: each has the statistics that its source had at that moment.
+  /// Directories were cloned: each has the statistics that its source had at that moment, and the quotas above count its files twice.
   bool clones = false;
   /// Clients before 1.1 keep no statistics, those before 1.4 none of the trash; a directory that was restored from the trash has none either.
   bool old_versions = false;

@@ -53,6 +53,9 @@ void Writer::SpawnJobs(sim::Scope* scope) {
   scope->Spawn(name + "/deleted-files", JobLoop("deleted-files", kHourUs, &Writer::CleanDeletedFiles));
   scope->Spawn(name + "/slices", JobLoop("slices", kHourUs, &Writer::CleanSlices));
   scope->Spawn(name + "/trash", JobLoop("trash-expiry", kHourUs, &Writer::CleanTrash));
+  if (options_.backup != nullptr && options_.mount.backup_meta_us > 0) {
+    scope->Spawn(name + "/backup", BackupLoop());
+  }
   if (setting_.change_log) {
     scope->Spawn(name + "/changelog", JobLoop("changelog", kChangelogPeriodUs, &Writer::CleanChangelog));
   }

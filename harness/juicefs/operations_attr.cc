@@ -156,6 +156,7 @@ sim::Task<Status> Writer::SetAttrBody(Attempt* attempt, SetAttrArguments* argume
   }
   SetChanged(&attr, now_ns);
   attempt->PutAttr(arguments->inode, attr);
+  attempt->usage.AddNewOwner(old, attr);
   attempt->log = SetAttrLog(arguments->inode, change, attr);
   co_return Status::Ok();
 }

@@ -143,11 +143,11 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
 }
 
 sim::Task<int> Writer::LinkAt(Context* context, Bytes from, Bytes to) {
-  Dentry source;
-  sim::Task<int> find = ResolveExisting(context, std::move(from), &source);
+  Place source;
+  sim::Task<int> find = Resolve(context, std::move(from), &source);
   int error = co_await std::move(find);
-  if (error != 0) {
-    co_return error;
+  if (error != 0 || !source.entry.has_value()) {
+    co_return error != 0 ? error : ENOENT;
   }
   Place place;
   sim::Task<int> resolve = Resolve(context, std::move(to), &place);
@@ -161,11 +161,20 @@ sim::Task<int> Writer::LinkAt(Context* context, Bytes from, Bytes to) {
   if (place.entry.has_value()) {
     co_return EEXIST;
   }
-  if (IsTrash(place.parent) || source.type == kTypeDirectory) {
+  if (IsTrash(place.parent) || source.entry->type == kTypeDirectory) {
     co_return EPERM;
   }
+  if (source.attr.has_value()) {
+    // The owner is asked for one inode more, though only the directories are charged.
+    const Attr attr = *source.attr;
+    sim::Task<bool> check = TreeExceeds(place.parent, StatOf(attr, 1).space, 1);
+    const bool exceeded = co_await std::move(check);
+    if (exceeded || OwnerExceeds(QuotaKind::kUser, attr.uid, 0, 1) || OwnerExceeds(QuotaKind::kGroup, attr.gid, 0, 1)) {
+      co_return EDQUOT;
+    }
+  }
   LinkArguments arguments;
-  arguments.inode = source.inode;
+  arguments.inode = source.entry->inode;
   arguments.parent = place.parent;
   arguments.name = place.name;
   co_return co_await Run(context, TransactionKind::kOperation, &Writer::LinkBody, &arguments);

@@ -101,16 +101,12 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
     co_return Status::Ok();  // an earlier try was committed after all
   }
   const uint64_t end = arguments->chunk * kChunkBytes + arguments->slice.position + arguments->slice.length;
-  const int64_t more = static_cast<int64_t>(SpaceOf(std::max(attr.length, end))) - static_cast<int64_t>(SpaceOf(attr.length));
-  Result<std::vector<Inode>> parents = co_await ParentsOf(attempt, arguments->inode, attr.parent);
-  if (!parents.ok()) {
-    co_return parents.error();
-  }
-  attempt->error = co_await CheckQuota(more, 0, attr.uid, attr.gid, *parents);
+  sim::Task<Status> charge = ChargeLength(attempt, arguments->inode, attr, std::max(attr.length, end));
+  const Status charged = co_await std::move(charge);
+  CO_RETURN_IF_ERROR(charged);
   if (attempt->error != 0) {
     co_return Status::Ok();
   }
-  attempt->usage.AddLengthChange(arguments->inode, attr, std::max(attr.length, end));
   attr.length = std::max(attr.length, end);
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(arguments->inode, attr);
@@ -152,12 +148,9 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
   if (attr.length == arguments->length) {
     co_return Status::Ok();
   }
-  const int64_t more = static_cast<int64_t>(SpaceOf(arguments->length)) - static_cast<int64_t>(SpaceOf(attr.length));
-  Result<std::vector<Inode>> parents = co_await ParentsOf(attempt, inode, attr.parent);
-  if (!parents.ok()) {
-    co_return parents.error();
-  }
-  attempt->error = co_await CheckQuota(more, 0, attr.uid, attr.gid, *parents);
+  sim::Task<Status> charge = ChargeLength(attempt, inode, attr, arguments->length);
+  const Status charged = co_await std::move(charge);
+  CO_RETURN_IF_ERROR(charged);
   if (attempt->error != 0) {
     co_return Status::Ok();
   }
@@ -202,7 +195,6 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
     rest.length = static_cast<uint32_t>(high % kChunkBytes);
     attempt->AppendSlice(inode, high_chunk, *std::move(high_records), rest);
   }
-  attempt->usage.AddLengthChange(inode, attr, arguments->length);
   attr.length = arguments->length;
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(inode, attr);
@@ -210,18 +202,8 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
 }
 
 sim::Task<int> Writer::ReadAttr(Context* context, Inode inode, Attr* attr) {
-  sim::Label label = context->label / "getattr";
-  std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), label);
-  Attempt reader(transaction.get(), &prefix_, 0);
-  Result<std::optional<Attr>> read = co_await reader.GetAttr(inode);
-  if (!read.ok()) {
-    co_return EIO;
-  }
-  if (!read->has_value()) {
-    co_return ENOENT;
-  }
-  *attr = **read;
-  co_return 0;
+  sim::Task<int> read = ReadAttrAt(context->label / "getattr", inode, attr);
+  co_return co_await std::move(read);
 }
 
 sim::Task<int> Writer::ReadAt(Context* context, const record::Read* read) {

@@ -2,6 +2,8 @@
 //
 // Set and delete are programs of their own (`juicefs quota`): the session learns of them with its next heartbeat. A quota that is set on a
 // directory takes effect with a second transaction, which writes what is used, from the directories' statistics.
+// A rename from below one quota to below another moves what the source held when the rename began, as the session knew it; where the target is
+// exchanged, only its own numbers go back, not what is below it (as in JuiceFS 1.4: such quotas stay wrong until they are repaired).
 // Not modelled: user and group quotas on a volume whose setting has none (the program would change the setting): EOPNOTSUPP.
 #include <algorithm>
 
@@ -82,20 +84,44 @@ sim::Task<int> Writer::CheckQuota(int64_t space, int64_t inodes, uint32_t uid, u
       (inodes > 0 && inodes_max > 0 && used_inodes_ + pending_inodes_ + inodes > inodes_max)) {
     co_return ENOSPC;
   }
-  if (!KeepsQuotas(QuotaKind::kDirectory) || !quotas_.has_directories()) {
-    co_return 0;
-  }
   for (const Inode parent : parents) {
-    sim::Task<std::vector<Inode>> find = DirectoriesUpFrom(parent);
-    const std::vector<Inode> chain = co_await std::move(find);
-    for (const Inode directory : chain) {
-      const QuotaBook::Entry* entry = quotas_.Find(QuotaKind::kDirectory, directory.value());
-      if (entry != nullptr && entry->ExceededBy(space, inodes)) {
-        co_return EDQUOT;
-      }
+    sim::Task<bool> check = TreeExceeds(parent, space, inodes);
+    const bool exceeded = co_await std::move(check);
+    if (exceeded) {
+      co_return EDQUOT;
     }
   }
   co_return 0;
+}
+
+sim::Task<bool> Writer::TreeExceeds(Inode directory, int64_t space, int64_t inodes) {
+  if (!KeepsQuotas(QuotaKind::kDirectory) || !quotas_.has_directories()) {
+    co_return false;
+  }
+  sim::Task<std::vector<Inode>> find = DirectoriesUpFrom(directory);
+  const std::vector<Inode> chain = co_await std::move(find);
+  for (const Inode above : chain) {
+    const QuotaBook::Entry* entry = quotas_.Find(QuotaKind::kDirectory, above.value());
+    if (entry != nullptr && entry->ExceededBy(space, inodes)) {
+      co_return true;
+    }
+  }
+  co_return false;
+}
+
+sim::Task<Status> Writer::ChargeLength(Attempt* attempt, Inode inode, Attr attr, uint64_t new_length) {
+  const int64_t more = static_cast<int64_t>(SpaceOf(new_length)) - static_cast<int64_t>(SpaceOf(attr.length));
+  sim::Task<Result<std::vector<Inode>>> find = ParentsOf(attempt, inode, attr.parent);
+  const Result<std::vector<Inode>> parents = co_await std::move(find);
+  if (!parents.ok()) {
+    co_return parents.error();
+  }
+  sim::Task<int> check = CheckQuota(more, 0, attr.uid, attr.gid, *parents);
+  attempt->error = co_await std::move(check);
+  if (attempt->error == 0) {
+    attempt->usage.AddLengthChange(inode, attr, new_length);
+  }
+  co_return Status::Ok();
 }
 
 bool Writer::OwnerExceeds(QuotaKind kind, uint32_t id, int64_t space, int64_t inodes) const {
@@ -107,19 +133,69 @@ sim::Task<Result<std::vector<Inode>>> Writer::ParentsOf(Attempt* attempt, Inode 
   if (parent.valid()) {
     co_return std::vector<Inode>{parent};
   }
-  const Key first = LinkCountKey(inode, Inode());
-  Result<std::vector<std::pair<Key, Bytes>>> counts = co_await attempt->ScanFamily(first, 0);
-  if (!counts.ok()) {
-    co_return counts.error();
-  }
+  LinkCountsArguments arguments;
+  arguments.inode = inode;
+  sim::Task<Status> read = ReadLinkCounts(attempt, &arguments);
+  const Status status = co_await std::move(read);
+  CO_RETURN_IF_ERROR(status);
   std::vector<Inode> parents;
-  for (const auto& [key, value] : *counts) {
-    const Result<int64_t> count = DecodeInt64Le(value);
-    if (count.ok() && *count > 0) {
-      parents.push_back(key.parent);
-    }
+  for (const auto& [directory, count] : arguments.counts) {
+    parents.push_back(directory);
   }
   co_return parents;
+}
+
+sim::Task<Inode> Writer::QuotaDirectoryOf(Inode directory) {
+  if (!quotas_.has_directories() || !KeepsQuotas(QuotaKind::kDirectory) || IsTrash(directory)) {
+    co_return Inode();
+  }
+  sim::Task<std::vector<Inode>> find = DirectoriesUpFrom(directory);
+  const std::vector<Inode> chain = co_await std::move(find);
+  for (const Inode above : chain) {
+    if (quotas_.Find(QuotaKind::kDirectory, above.value()) != nullptr) {
+      co_return above;
+    }
+  }
+  co_return Inode();
+}
+
+sim::Task<int> Writer::PlanQuotaMove(Context* context, RenameArguments* arguments) {
+  QuotaMove& move = arguments->move;
+  move = QuotaMove();
+  sim::Task<Inode> find_from = QuotaDirectoryOf(arguments->from_parent);
+  move.from = co_await std::move(find_from);
+  move.to = move.from;
+  if (arguments->from_parent != arguments->to_parent) {
+    sim::Task<Inode> find_to = QuotaDirectoryOf(arguments->to_parent);
+    move.to = co_await std::move(find_to);
+  }
+  if (move.from == move.to) {
+    co_return 0;
+  }
+  const std::unique_ptr<client::Transaction> transaction = store_->BeginAt(Timestamp::Max(), context->label / "moved");
+  Attempt reader(transaction.get(), &prefix_, 0);
+  Result<std::optional<Dentry>> entry = co_await reader.GetDentry(arguments->from_parent, arguments->from_name);
+  if (!entry.ok() || !entry->has_value()) {
+    co_return entry.ok() ? ENOENT : EIO;
+  }
+  const Inode inode = (*entry)->inode;
+  const QuotaBook::Entry* own = quotas_.Find(QuotaKind::kDirectory, inode.value());
+  if (own != nullptr) {
+    // As last read: what was added since is not in it, and not the directory itself.
+    move.size = {own->stored.used_space + static_cast<int64_t>(SpaceOf(0)), own->stored.used_inodes + 1};
+  } else {
+    sim::Task<int> summarize = Summarize(context, inode, true, &move.size);
+    const int error = co_await std::move(summarize);
+    if (error != 0) {
+      co_return error;
+    }
+  }
+  if (!move.to.valid()) {
+    co_return 0;
+  }
+  sim::Task<bool> check = TreeExceeds(arguments->to_parent, move.size.space, move.size.inodes);
+  const bool exceeded = co_await std::move(check);
+  co_return exceeded ? EDQUOT : 0;
 }
 
 sim::Task<void> Writer::ChargeTrees(std::vector<TreeUsage> trees) {
@@ -212,11 +288,12 @@ sim::Task<int> Writer::SetQuotaOf(Context* context, QuotaKind kind, Bytes path, 
   if (error != 0 || kind != QuotaKind::kDirectory || !arguments.created) {
     co_return error;
   }
-  arguments.quota = Quota{-1, -1, 0, 0};
-  error = co_await Summarize(context, Inode(arguments.id), &arguments.quota);
+  TreeSize size;  // the program's own, which has nothing pending
+  error = co_await Summarize(context, Inode(arguments.id), false, &size);
   if (error != 0) {
     co_return error;
   }
+  arguments.quota = Quota{-1, -1, size.space - static_cast<int64_t>(SpaceOf(0)), size.inodes - 1};
   co_return co_await Run(context, TransactionKind::kOperation, &Writer::SetQuotaBody, &arguments);
 }
 
@@ -260,36 +337,6 @@ sim::Task<Status> Writer::DeleteQuotaBody(Attempt* attempt, QuotaArguments* argu
   quota.max_inodes = -1;
   attempt->PutRaw(key, EncodeQuota(quota));
   co_return Status::Ok();
-}
-
-sim::Task<int> Writer::Summarize(Context* context, Inode directory, Quota* used) {
-  const Bytes first = EncodeKey(DentryKey(directory, ""));
-  FindArguments entries;
-  entries.start = first;
-  entries.end = PrefixEnd(first);
-  int error = co_await Run(context, TransactionKind::kOperation, &Writer::FindRecords, &entries);
-  sim::Task<Result<std::optional<Bytes>>> read = PointRead(context->label.Numbered("statistics", directory.value()), DirStatKey(directory));
-  const Result<std::optional<Bytes>> value = co_await std::move(read);
-  if (error != 0 || !value.ok()) {
-    co_return EIO;
-  }
-  if (value->has_value()) {
-    const Result<DirStat> stat = DecodeDirStat(**value);
-    used->used_space += stat.ok() ? stat->space : 0;
-  }
-  const std::vector<std::pair<Key, Bytes>> found = entries.records;
-  for (const auto& [key, text] : found) {
-    const Result<Dentry> entry = DecodeDentry(text);
-    used->used_inodes += 1;
-    if (entry.ok() && entry->type == kTypeDirectory) {
-      sim::Task<int> below = Summarize(context, entry->inode, used);
-      error = co_await std::move(below);
-      if (error != 0) {
-        co_return error;
-      }
-    }
-  }
-  co_return 0;
 }
 
 std::optional<sim::Task<int>> Writer::DispatchQuota(Context* context, const record::Operation& operation) {

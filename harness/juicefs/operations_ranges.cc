@@ -37,15 +37,6 @@ int CheckMode(const record::Fallocate& fallocate) {
 /// True if the range ends beyond what a file can hold.
 bool IsTooFar(uint64_t offset, uint64_t length) { return offset >= kFileBytesMax || length >= kFileBytesMax - offset; }
 
-/// Usage after a file grew.
-void AddGrowth(Inode parent, uint64_t old_length, uint64_t new_length, UsageDelta* usage) {
-  const int64_t space = static_cast<int64_t>(SpaceOf(new_length)) - static_cast<int64_t>(SpaceOf(old_length));
-  usage->space += space;
-  if (parent.valid() && new_length != old_length) {
-    usage->directories.push_back({parent, DirStat{static_cast<int64_t>(new_length - old_length), space, 0}});
-  }
-}
-
 }  // namespace
 
 sim::Task<int> Writer::FallocateAt(Context* context, const record::Fallocate* fallocate) {
@@ -83,10 +74,14 @@ sim::Task<Status> Writer::FallocateBody(Attempt* attempt, FallocateArguments* ar
   }
   const uint64_t old_length = attr.length;
   const uint64_t end = arguments->offset + arguments->length;
-  if ((arguments->mode & kKeepSize) == 0) {
-    attr.length = std::max(old_length, end);
+  const uint64_t new_length = (arguments->mode & kKeepSize) == 0 ? std::max(old_length, end) : old_length;
+  sim::Task<Status> charge = ChargeLength(attempt, arguments->inode, attr, new_length);
+  const Status charged = co_await std::move(charge);
+  CO_RETURN_IF_ERROR(charged);
+  if (attempt->error != 0) {
+    co_return Status::Ok();
   }
-  AddGrowth(attr.parent, old_length, attr.length, &attempt->usage);
+  attr.length = new_length;
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(arguments->inode, attr);
   if ((arguments->mode & (kZeroRange | kPunchHole)) == 0) {
@@ -176,9 +171,14 @@ sim::Task<Status> Writer::CopyFileRangeBody(Attempt* attempt, CopyArguments* arg
     co_return Status::Ok();
   }
   arguments->copied_bytes = std::min(arguments->length, source.length - arguments->from_offset);
-  const uint64_t old_length = target.length;
-  target.length = std::max(old_length, arguments->to_offset + arguments->copied_bytes);
-  AddGrowth(target.parent, old_length, target.length, &attempt->usage);
+  const uint64_t new_length = std::max(target.length, arguments->to_offset + arguments->copied_bytes);
+  sim::Task<Status> charge = ChargeLength(attempt, arguments->to, target, new_length);
+  const Status charged = co_await std::move(charge);
+  CO_RETURN_IF_ERROR(charged);
+  if (attempt->error != 0) {
+    co_return Status::Ok();
+  }
+  target.length = new_length;
   SetModified(&target, options_.wall_ns());
   sim::Task<Status> find = PiecesToCopy(attempt, arguments);
   const Status found = co_await std::move(find);

@@ -10,7 +10,7 @@ namespace kvjury::juicefs {
 
 namespace {
 
-constexpr uint32_t kNoReplace = 1;
+constexpr uint32_t kNoReplace = kRenameNoReplace;
 constexpr uint32_t kExchange = 2;
 constexpr uint32_t kWhiteout = 4;
 
@@ -51,6 +51,13 @@ Gains ChildDirectoryGains(bool exchange, bool across, bool source_is_directory, 
   }
   const int moved = across && source_is_directory ? 1 : 0;
   return {-moved, moved - int{target_is_directory}, moved > 0, moved > 0 || target_is_directory};
+}
+
+/// Of `parent` and all directories above it, where one of them, `quota`, has a quota.
+void AddQuotaChange(Inode quota, Inode parent, int64_t space, int64_t inodes, UsageDelta* usage) {
+  if (quota.valid()) {
+    usage->trees.push_back({parent, space, inodes});
+  }
 }
 
 }  // namespace
@@ -107,7 +114,17 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   arguments.to_parent = target.parent;
   arguments.to_name = target.name;
   arguments.flags = flags;
-  error = co_await EnsureTrash(context, target.parent, &arguments.replaced.hour);
+  sim::Task<int> rename = RenameEntry(context, std::move(arguments));
+  co_return co_await std::move(rename);
+}
+
+sim::Task<int> Writer::RenameEntry(Context* context, RenameArguments arguments) {
+  sim::Task<int> plan = PlanQuotaMove(context, &arguments);
+  int error = co_await std::move(plan);
+  if (error != 0) {
+    co_return error;
+  }
+  error = co_await EnsureTrash(context, arguments.to_parent, &arguments.replaced.hour);
   if (error != 0) {
     co_return error;
   }
@@ -123,7 +140,7 @@ int Writer::CheckMove(const Attempt& attempt, const RenameArguments& a) {
   if (a.to_attr.type != kTypeDirectory || a.from_attr.type != kTypeDirectory) {
     return ENOTDIR;
   }
-  if (a.to_attr.parent > kTrashInode) {
+  if ((a.flags & kRenameRestore) == 0 && a.to_attr.parent > kTrashInode) {
     return ENOENT;
   }
   if (a.source.inode == a.to_parent || a.source.inode == a.to_attr.parent) {
@@ -158,6 +175,13 @@ sim::Task<Status> Writer::MoveInode(Attempt* attempt, Inode inode, Attr attr, In
     attempt->usage.directories.push_back({to, StatOf(attr, 1)});
   }
   co_return Status::Ok();
+}
+
+void Writer::ChargeQuotaMove(const RenameArguments& a, UsageDelta* usage) {
+  if (a.move.from != a.move.to) {
+    AddQuotaChange(a.move.from, a.from_parent, -a.move.size.space, -a.move.size.inodes, usage);
+    AddQuotaChange(a.move.to, a.to_parent, a.move.size.space, a.move.size.inodes, usage);
+  }
 }
 
 sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* arguments) {
@@ -220,6 +244,7 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
   sim::Task<Status> move = MoveInode(attempt, a.source.inode, a.source_attr, a.from_parent, a.to_parent);
   const Status moved = co_await std::move(move);
   CO_RETURN_IF_ERROR(moved);
+  ChargeQuotaMove(a, &attempt->usage);
   if (a.from_parent != a.to_parent) {
     a.from_attr.nlink -= nlink_changed ? 1 : 0;
     a.to_attr.nlink += nlink_changed ? 1 : 0;
@@ -233,13 +258,13 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
   co_return Status::Ok();
 }
 
-sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* arguments) {
+sim::Task<Status> Writer::CheckReplacement(Attempt* attempt, RenameArguments* arguments) {
   RenameArguments& a = *arguments;
   const bool exchange = a.flags == kExchange;
   const bool source_is_directory = a.source.type == kTypeDirectory;
   const bool target_is_directory = a.target.type == kTypeDirectory;
-  if (a.flags == kNoReplace || a.source.inode == a.target.inode) {
-    attempt->error = a.flags == kNoReplace ? EEXIST : 0;  // two links of one file: nothing to do
+  if ((a.flags & kNoReplace) != 0 || a.source.inode == a.target.inode) {
+    attempt->error = (a.flags & kNoReplace) != 0 ? EEXIST : 0;  // two links of one file: nothing to do
     co_return Status::Ok();
   }
   if (exchange && (a.target.inode == a.from_parent || a.target.inode == a.from_attr.parent)) {
@@ -258,6 +283,7 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
     attempt->error = target_attr->has_value() ? EPERM : ENOENT;
     co_return Status::Ok();
   }
+  a.target_attr = **target_attr;
   if (!exchange && target_is_directory) {
     const Key first_entry = DentryKey(a.target.inode, "");
     Result<std::vector<std::pair<Key, Bytes>>> children = co_await attempt->ScanFamily(first_entry, 1);
@@ -266,20 +292,36 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
     }
     attempt->error = children->empty() ? 0 : ENOTEMPTY;
   }
-  if (attempt->error == 0 && (IsKeptBySticky(*attempt, a.to_attr, **target_attr) || IsKeptBySticky(*attempt, a.from_attr, a.source_attr))) {
+  if (attempt->error == 0 && (IsKeptBySticky(*attempt, a.to_attr, a.target_attr) || IsKeptBySticky(*attempt, a.from_attr, a.source_attr))) {
     attempt->error = EACCES;
   }
-  if (attempt->error != 0) {
+  co_return Status::Ok();
+}
+
+sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* arguments) {
+  RenameArguments& a = *arguments;
+  const bool exchange = a.flags == kExchange;
+  const bool source_is_directory = a.source.type == kTypeDirectory;
+  const bool target_is_directory = a.target.type == kTypeDirectory;
+  sim::Task<Status> check = CheckReplacement(attempt, arguments);
+  const Status checked = co_await std::move(check);
+  CO_RETURN_IF_ERROR(checked);
+  if (attempt->error != 0 || a.source.inode == a.target.inode) {
     co_return Status::Ok();
   }
-
-  const Attr replaced = **target_attr;
+  const Attr replaced = a.target_attr;
   if (exchange) {
     attempt->ReplaceDentry(a.from_parent, a.from_name, a.source.inode, a.target);
     attempt->ReplaceDentry(a.to_parent, a.to_name, a.target.inode, a.source);
     sim::Task<Status> back = MoveInode(attempt, a.target.inode, replaced, a.to_parent, a.from_parent);
     const Status moved_back = co_await std::move(back);
     CO_RETURN_IF_ERROR(moved_back);
+    if (a.from_parent != a.to_parent) {
+      // The target without what is below it.
+      const DirStat own = StatOf(replaced, 1);
+      AddQuotaChange(a.move.to, a.to_parent, -own.space, -1, &attempt->usage);
+      AddQuotaChange(a.move.from, a.from_parent, own.space, 1, &attempt->usage);
+    }
   } else {
     attempt->RemoveDentry(a.from_parent, a.from_name, a.source.inode);
     attempt->ReplaceDentry(a.to_parent, a.to_name, a.target.inode, a.source);
@@ -293,6 +335,7 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
   sim::Task<Status> move = MoveInode(attempt, a.source.inode, a.source_attr, a.from_parent, a.to_parent);
   const Status moved = co_await std::move(move);
   CO_RETURN_IF_ERROR(moved);
+  ChargeQuotaMove(a, &attempt->usage);
 
   const bool across = a.from_parent != a.to_parent;
   Gains gains;

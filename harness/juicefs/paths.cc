@@ -1,40 +1,9 @@
 // Look-ups of paths by point reads, and the hour directories of the trash.
-#include <fmt/format.h>
-
-#include "fakes/base/civil_time.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
 namespace kvjury::juicefs {
-
-Bytes TrashHourName(int64_t wall_ns) {
-  const CivilTime t = ToCivilTime(wall_ns / 1'000'000'000);
-  return fmt::format("{:04}-{:02}-{:02}-{:02}", t.year, t.month, t.day, t.hour);
-}
-
-Bytes TrashEntryName(Inode parent, Inode inode, const Bytes& name) {
-  Bytes entry = fmt::format("{}-{}-", parent.value(), inode.value()) + name;
-  entry.resize(std::min<size_t>(entry.size(), kNameBytesMax));
-  return entry;
-}
-
-std::string Rfc3339(int64_t wall_ns) {
-  const CivilTime t = ToCivilTime(wall_ns / 1'000'000'000);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", t.year, t.month, t.day, t.hour, t.minute, t.second,
-                     wall_ns % 1'000'000'000);
-}
-
-void SetChanged(Attr* attr, int64_t wall_ns) {
-  attr->ctime_s = wall_ns / 1'000'000'000;
-  attr->ctime_ns = static_cast<uint32_t>(wall_ns % 1'000'000'000);
-}
-
-void SetModified(Attr* attr, int64_t wall_ns) {
-  attr->mtime_s = wall_ns / 1'000'000'000;
-  attr->mtime_ns = static_cast<uint32_t>(wall_ns % 1'000'000'000);
-  SetChanged(attr, wall_ns);
-}
 
 sim::Task<int> Writer::Resolve(Context* context, Bytes path, Place* place) {
   sim::Label label = context->label / "lookup";
@@ -44,6 +13,7 @@ sim::Task<int> Writer::Resolve(Context* context, Bytes path, Place* place) {
   place->parent = kRootInode;
   place->name.clear();
   place->entry = Dentry{kTypeDirectory, kRootInode};
+  place->attr.reset();
   size_t begin = 0;
   while (begin < path.size()) {
     const size_t slash = std::min(path.find('/', begin), path.size());
@@ -67,6 +37,7 @@ sim::Task<int> Writer::Resolve(Context* context, Bytes path, Place* place) {
     directory = place->entry->inode;
     place->parent = directory;
     place->name = name;
+    place->attr.reset();
     if (directory == kRootInode && name == kTrashName) {
       place->entry = Dentry{kTypeDirectory, kTrashInode};  // answered without a record
       continue;
@@ -83,6 +54,7 @@ sim::Task<int> Writer::Resolve(Context* context, Bytes path, Place* place) {
       if (!attr.ok()) {
         co_return EIO;
       }
+      place->attr = *attr;
     }
   }
   co_return 0;

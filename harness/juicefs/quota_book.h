@@ -28,6 +28,18 @@ struct PendingQuota {
   int64_t inodes = 0;
 };
 
+/// What an inode and all below it take.
+struct TreeSize {
+  int64_t space = 0;
+  int64_t inodes = 0;
+};
+/// What a rename moves between quotas of directories.
+struct QuotaMove {
+  Inode from;     // the directory whose quota is the nearest above the source; invalid: none
+  Inode to;       // above the target
+  TreeSize size;  // of the source; nothing where both are the same
+};
+
 class QuotaBook {
  public:
   struct Entry {

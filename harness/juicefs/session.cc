@@ -1,6 +1,7 @@
 // The session: setting, records, heartbeats, the clean-up of sessions whose client is gone, and the end.
 #include <fmt/format.h>
 
+#include "harness/juicefs/rfc3339.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
@@ -312,6 +313,7 @@ void Writer::Redirect(client::Store* store, BlockStore* blocks) {
   CHECK(stopped_ && !busy_) << "a session is redirected while it stands still";
   store_ = store;
   options_.blocks = blocks;
+  options_.backup = nullptr;
   stopped_ = false;
   used_space_ = -1;
   used_inodes_ = -1;

@@ -3,132 +3,12 @@
 
 #include <cerrno>
 
-#include "fakes/sim/scheduler.h"
-#include "harness/juicefs/format_volume.h"
-#include "harness/juicefs/test_store.h"
+#include "harness/juicefs/rfc3339.h"
+#include "harness/juicefs/test_sessions.h"
 #include "harness/juicefs/test_volumes.h"
-#include "harness/juicefs/writer.h"
 
 namespace kvjury::juicefs {
 namespace {
-
-constexpr char kVolume[] = "vol";
-constexpr Micros kSecondUs = 1'000'000;
-constexpr Micros kHourUs = 3600 * kSecondUs;
-
-/// A formatted volume and any number of sessions, whose background runs while operations and sleeps take their time.
-class Sessions {
- public:
-  explicit Sessions(Format format) : store_(&scheduler_, {}), scope_(&scheduler_) {
-    store_.Preload(WithPrefix(FormatPairs(format, store_.wall_ns()), kVolume));
-  }
-  ~Sessions() {
-    for (const auto& writer : writers_) {
-      writer->Die();  // so that the background of those that a test left running ends
-    }
-    while (scope_.running() > 0) {
-      CHECK(scheduler_.RunOne());
-    }
-  }
-
-  Writer* Mount(MountOptions mount = {}) {
-    WriterOptions options;
-    options.id = static_cast<uint32_t>(writers_.size() + 1);
-    options.volume_name = kVolume;
-    options.mount = mount;
-    options.wall_ns = [this] { return store_.wall_ns(); };
-    writers_.push_back(std::make_unique<Writer>(&store_, options));
-    Writer* writer = writers_.back().get();
-    Status started;
-    RunToEnd(StartOne(writer, &started));
-    EXPECT_TRUE(started.ok()) << started;
-    scope_.Spawn("background", writer->RunBackground());
-    return writer;
-  }
-  void Stop(Writer* writer) {
-    Status stopped;
-    RunToEnd(StopOne(writer, &stopped));
-    EXPECT_TRUE(stopped.ok()) << stopped;
-  }
-  OperationResult Do(Writer* writer, record::Operation operation) {
-    operation.set_id(++last_id_);
-    OperationResult result;
-    RunToEnd(DoOne(writer, std::move(operation), &result));
-    return result;
-  }
-  int Create(Writer* writer, const Bytes& path) {
-    record::Operation operation;
-    operation.mutable_create()->set_path(path);
-    operation.mutable_create()->set_mode(0644);
-    return Do(writer, operation).error;
-  }
-  int Write(Writer* writer, const Bytes& path, uint32_t length) {
-    record::Operation operation;
-    operation.mutable_write()->set_path(path);
-    operation.mutable_write()->set_length(length);
-    return Do(writer, operation).error;
-  }
-  void CollectGarbage(Writer* writer) { RunToEnd(writer->CollectGarbage()); }
-  void Pass(Micros duration_us) { RunToEnd(SleepOne(&scheduler_, duration_us)); }
-  /// Puts raw records in, as somebody else's commit.
-  void Put(const KeyValues& pairs) { store_.Preload(WithPrefix(pairs, kVolume)); }
-  void Remove(const Key& key) { RunToEnd(RemoveOne(&store_, VolumePrefix(kVolume) + EncodeKey(key))); }
-
-  KeyValues Pairs() { return SelectVolume(store_.Snapshot(store_.Now()), kVolume); }
-  std::optional<Bytes> Value(const Key& key) {
-    const KeyValues pairs = Pairs();
-    const auto found = pairs.find(EncodeKey(key));
-    return found == pairs.end() ? std::nullopt : std::optional<Bytes>(found->second);
-  }
-  int64_t now_s() { return store_.wall_ns() / 1'000'000'000; }
-  uint64_t events_run() const { return scheduler_.events_run(); }
-
- private:
-  static sim::Task<void> StartOne(Writer* writer, Status* status) {
-    sim::Task<Status> start = writer->Start();
-    *status = co_await std::move(start);
-  }
-  static sim::Task<void> StopOne(Writer* writer, Status* status) {
-    sim::Task<Status> stop = writer->Stop();
-    *status = co_await std::move(stop);
-  }
-  static sim::Task<void> DoOne(Writer* writer, record::Operation operation, OperationResult* result) {
-    sim::Task<OperationResult> run = writer->Do(operation);
-    *result = co_await std::move(run);
-  }
-  static sim::Task<void> SleepOne(sim::Scheduler* scheduler, Micros duration_us) { co_await scheduler->Sleep(duration_us); }
-  static sim::Task<void> RemoveOne(TestStore* store, Bytes key) {
-    sim::Task<Result<std::unique_ptr<client::Transaction>>> begin = store->Begin(sim::Label("other"));
-    const std::unique_ptr<client::Transaction> transaction = (co_await std::move(begin)).value();
-    transaction->Delete(key);
-    sim::Task<Result<client::CommitInfo>> commit = transaction->Commit();
-    EXPECT_TRUE((co_await std::move(commit)).ok());
-  }
-  void RunToEnd(sim::Task<void> task) {
-    sim::Scope scope(&scheduler_);
-    scope.Spawn("test", std::move(task));
-    while (scope.running() > 0) {
-      ASSERT_TRUE(scheduler_.RunOne());
-    }
-    scope.RethrowFirst();
-  }
-
-  sim::Scheduler scheduler_;
-  TestStore store_;
-  sim::Scope scope_;
-  std::vector<std::unique_ptr<Writer>> writers_;
-  uint32_t last_id_ = 0;
-};
-
-Format Formatted(uint32_t trash_days = 1) { return DefaultFormat(kVolume, trash_days); }
-
-uint64_t Commits(const Writer& writer, TransactionKind kind) {
-  uint64_t count = 0;
-  for (const DeclaredTransaction& transaction : writer.history()) {
-    count += transaction.kind == kind ? 1 : 0;
-  }
-  return count;
-}
 
 int64_t ExpiryOf(Sessions* sessions, uint64_t session) {
   return *DecodeInt64Be(sessions->Value(SessionKey(KeyKind::kSessionExpiry, session)).value());
@@ -382,73 +262,92 @@ TEST(JobsOfAVolume, OneOfTwoClientsDoesEachJob) {
   }
 }
 
-TEST(QuotasOfAVolume, ADirectoryQuotaIsSetUsedRefusedAndDeletedWithTheGoldenRecord) {
-  Sessions sessions(Formatted(0));
-  Writer* writer = sessions.Mount();
-  record::Operation mkdir;
-  mkdir.mutable_mkdir()->set_path("d");
-  mkdir.mutable_mkdir()->set_mode(0755);
-  ASSERT_EQ(sessions.Do(writer, mkdir).error, 0);
-  ASSERT_EQ(sessions.Create(writer, "d/f"), 0);
-  ASSERT_EQ(sessions.Write(writer, "d/f", 10000), 0);
-  sessions.Pass(2 * kSecondUs);
-  EXPECT_EQ(ToHex(sessions.Value(DirStatKey(Inode(2))).value()), ToHex(Hex("0000000000002710 0000000000003000 0000000000000001")));
-  record::Operation set;
-  set.mutable_set_quota()->set_path("d");
-  set.mutable_set_quota()->set_space_max(uint64_t{1} << 30);
-  set.mutable_set_quota()->set_inodes_max(1000);
-  ASSERT_EQ(sessions.Do(writer, set).error, 0);
-  EXPECT_EQ(ToHex(sessions.Value(DirQuotaKey(Inode(2))).value()),
-            ToHex(Hex("0000000040000000 00000000000003e8 0000000000003000 0000000000000001")));
-  set.mutable_set_quota()->set_inodes_max(2);
-  ASSERT_EQ(sessions.Do(writer, set).error, 0);
-  sessions.Pass(15 * kSecondUs);  // a heartbeat
-  EXPECT_EQ(sessions.Create(writer, "d/g"), 0);
-  EXPECT_EQ(sessions.Create(writer, "d/h"), EDQUOT) << "by the session's own changes, flushed or not";
-  EXPECT_EQ(sessions.Create(writer, "outside"), 0);
-  sessions.Pass(5 * kSecondUs);
-  EXPECT_EQ(DecodeQuota(sessions.Value(DirQuotaKey(Inode(2))).value()).value(), (Quota{int64_t{1} << 30, 2, 16384, 2}));
-  record::Operation remove;
-  remove.mutable_delete_quota()->set_path("d");
-  ASSERT_EQ(sessions.Do(writer, remove).error, 0);
-  EXPECT_FALSE(sessions.Value(DirQuotaKey(Inode(2))).has_value());
-  sessions.Pass(15 * kSecondUs);
-  EXPECT_EQ(sessions.Create(writer, "d/h"), 0);
+/// Notes what it is asked for.
+class NotedBackups final : public MetadataBackup {
+ public:
+  sim::Task<Status> Make(Request request) override {
+    requests.push_back(std::move(request));
+    co_return Status::Unavailable("noted only");
+  }
+  std::vector<Request> requests;
+};
+
+const Key kLastBackupKey = XattrKey(kRootInode, "lastBackup");
+
+MountOptions BackingUpEvery(Micros period_us) {
+  MountOptions mount;
+  mount.backup_meta_us = period_us;
+  return mount;
 }
 
-TEST(QuotasOfAVolume, UsersAndGroupsAreCountedAndLimited) {
-  Format format = Formatted(0);
-  format.user_group_quota = true;
-  Sessions sessions(format);
-  Writer* writer = sessions.Mount();
-  ASSERT_EQ(sessions.Create(writer, "f"), 0);
-  ASSERT_EQ(sessions.Write(writer, "f", 28000), 0);
-  ASSERT_EQ(sessions.Create(writer, "g"), 0);
-  sessions.Pass(5 * kSecondUs);
-  const std::string golden = ToHex(Hex("ffffffffffffffff ffffffffffffffff 0000000000008000 0000000000000002"));
-  EXPECT_EQ(ToHex(sessions.Value(UserQuotaKey(0)).value()), golden);
-  EXPECT_EQ(ToHex(sessions.Value(GroupQuotaKey(0)).value()), golden);
-  record::Operation set;
-  set.mutable_set_quota()->set_uid(0);
-  set.mutable_set_quota()->set_space_max(32768);
-  ASSERT_EQ(sessions.Do(writer, set).error, 0);
-  sessions.Pass(15 * kSecondUs);
-  EXPECT_EQ(sessions.Create(writer, "h"), EDQUOT);
-  record::Operation remove;
-  remove.mutable_delete_quota()->set_uid(0);
-  ASSERT_EQ(sessions.Do(writer, remove).error, 0);
-  EXPECT_EQ(ToHex(sessions.Value(UserQuotaKey(0)).value()), golden) << "the usage stays";
+TEST(BackupsOfAVolume, TheFirstComesAfterATenthOfTheIntervalAndThenOneInEach) {
+  Sessions sessions(Formatted(1));
+  NotedBackups first;
+  NotedBackups second;
+  const Writer* writer = sessions.Mount(BackingUpEvery(kHourUs), &first);
+  sessions.Mount(BackingUpEvery(kHourUs), &second);
+  sessions.Pass(5 * 60 * kSecondUs);
+  EXPECT_EQ(first.requests.size() + second.requests.size(), 0U);
+  sessions.Pass(90 * kSecondUs);
+  ASSERT_EQ(first.requests.size() + second.requests.size(), 1U) << "the other one found that it was done";
+  const int64_t at_ns = (first.requests.empty() ? second : first).requests[0].wall_ns;
+  EXPECT_EQ(sessions.Value(kLastBackupKey), Rfc3339Seconds(at_ns / 1'000'000'000));
+  sessions.Pass(5 * kHourUs);
+  const size_t count = first.requests.size() + second.requests.size();
+  EXPECT_GE(count, 5U);
+  EXPECT_LE(count, 6U) << "a failure is not made good before the next interval";
+  uint64_t declared = 0;
+  for (const DeclaredTransaction& transaction : writer->history()) {
+    for (const Effect& effect : transaction.effects) {
+      const auto* xattr = std::get_if<SetXattrEffect>(&effect);
+      declared += xattr != nullptr && xattr->inode == kRootInode && xattr->name == "lastBackup" ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(declared, first.requests.size());
 }
 
-TEST(QuotasOfAVolume, AFullVolumeAnswersENOSPC) {
-  Format format = Formatted(0);
-  format.inodes = 2;
-  Sessions sessions(format);
-  Writer* writer = sessions.Mount();
-  ASSERT_EQ(sessions.Create(writer, "f"), 0);
-  ASSERT_EQ(sessions.Create(writer, "g"), 0);
-  sessions.Pass(2 * kSecondUs);
-  EXPECT_EQ(sessions.Create(writer, "h"), ENOSPC);
+TEST(BackupsOfAVolume, LargeVolumesAreWalkedAndVeryLargeOnesOnlyInLongIntervals) {
+  struct Expected {
+    int64_t inodes;
+    Micros interval_us;
+    bool made;
+    bool fast;
+  };
+  for (const Expected& expected : {Expected{99'999, kHourUs, true, true}, Expected{100'000, kHourUs, true, false}, Expected{1'000'000, kHourUs, true, false},
+                                   Expected{1'000'001, kHourUs, false, false}, Expected{1'000'001, 2 * kHourUs, true, false}}) {
+    Sessions sessions(Formatted(1));
+    sessions.Put({{EncodeKey(CounterKey("totalInodes")), EncodeInt64Le(expected.inodes)}});
+    NotedBackups backups;
+    MountOptions mount = BackingUpEvery(expected.interval_us);
+    mount.backup_skip_trash = expected.fast;
+    sessions.Mount(mount, &backups);
+    sessions.Pass(expected.interval_us / 8);
+    ASSERT_EQ(backups.requests.size(), expected.made ? 1U : 0U) << expected.inodes;
+    EXPECT_EQ(sessions.Value(kLastBackupKey).has_value(), expected.made);
+    if (expected.made) {
+      EXPECT_EQ(backups.requests[0].fast, expected.fast) << expected.inodes;
+      EXPECT_EQ(backups.requests[0].skip_trash, mount.backup_skip_trash);
+    }
+  }
+}
+
+TEST(BackupsOfAVolume, WhoRunsNoJobsMakesNoneAndATimeThatNobodyReadsStopsThem) {
+  MountOptions quiet = BackingUpEvery(kHourUs);
+  quiet.no_background_jobs = true;
+  MountOptions read_only = BackingUpEvery(kHourUs);
+  read_only.read_only = true;
+  for (const MountOptions& mount : {quiet, read_only, BackingUpEvery(0), BackingUpEvery(kHourUs)}) {
+    Sessions sessions(Formatted(1));
+    const bool unreadable = !mount.read_only && !mount.no_background_jobs && mount.backup_meta_us > 0;
+    if (unreadable) {
+      sessions.Put({{EncodeKey(kLastBackupKey), "yesterday"}});
+    }
+    NotedBackups backups;
+    sessions.Mount(mount, &backups);
+    sessions.Pass(2 * kHourUs);
+    EXPECT_TRUE(backups.requests.empty());
+    EXPECT_EQ(sessions.Value(kLastBackupKey).has_value(), unreadable);
+  }
 }
 
 TEST(SessionsOfAVolume, StopEndsTheBackgroundAtOnceAndLeavesNoRecord) {

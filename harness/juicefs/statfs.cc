@@ -37,11 +37,9 @@ void TakeAway(int64_t quota_limit, uint64_t used, uint64_t* available) {
 
 }  // namespace
 
-StatFs StatVolume(const VolumeImage& image) {
-  CHECK(image.setting.has_value());
-  const Format& format = image.setting->format;
-  const uint64_t used = AtLeastZero(image.Counter("usedSpace"));
-  const uint64_t inodes = AtLeastZero(image.Counter("totalInodes"));
+StatFs StatVolume(const Format& format, int64_t used_space, int64_t used_inodes) {
+  const uint64_t used = AtLeastZero(used_space);
+  const uint64_t inodes = AtLeastZero(used_inodes);
   StatFs statfs;
   statfs.total_bytes = std::max(format.capacity_bytes, used);
   if (format.capacity_bytes == 0) {
@@ -63,6 +61,21 @@ StatFs StatVolume(const VolumeImage& image) {
   return statfs;
 }
 
+StatFs StatVolume(const VolumeImage& image) {
+  CHECK(image.setting.has_value());
+  return StatVolume(image.setting->format, image.Counter("usedSpace"), image.Counter("totalInodes"));
+}
+
+void LimitByQuota(const Quota& quota, StatFs* statfs) {
+  TakeAway(quota.max_space, AtLeastZero(quota.used_space), &statfs->available_bytes);
+  TakeAway(quota.max_inodes, AtLeastZero(quota.used_inodes), &statfs->available_inodes);
+}
+
+void ShowQuota(const Quota& nearest, StatFs* statfs) {
+  statfs->total_bytes = AtLeastZero(nearest.used_space) + statfs->available_bytes;
+  statfs->used_inodes = AtLeastZero(nearest.used_inodes);
+}
+
 StatFs StatFsOf(const VolumeImage& image, Inode inode) {
   StatFs statfs = StatVolume(image);
   if (!image.setting->format.dir_stats) {
@@ -72,8 +85,7 @@ StatFs StatFsOf(const VolumeImage& image, Inode inode) {
   std::set<Inode> seen;
   while (const Quota* quota = NearestQuota(image, &inode, &seen)) {
     shown = shown == nullptr ? quota : shown;
-    TakeAway(quota->max_space, AtLeastZero(quota->used_space), &statfs.available_bytes);
-    TakeAway(quota->max_inodes, AtLeastZero(quota->used_inodes), &statfs.available_inodes);
+    LimitByQuota(*quota, &statfs);
     const Attr* attr = image.FindAttr(inode);
     if (inode == kRootInode || attr == nullptr) {
       break;
@@ -81,8 +93,7 @@ StatFs StatFsOf(const VolumeImage& image, Inode inode) {
     inode = attr->parent;
   }
   if (shown != nullptr) {
-    statfs.total_bytes = AtLeastZero(shown->used_space) + statfs.available_bytes;
-    statfs.used_inodes = AtLeastZero(shown->used_inodes);
+    ShowQuota(*shown, &statfs);
   }
   return statfs;
 }

@@ -31,6 +31,21 @@ void UsageDelta::AddEntry(Inode directory, const Attr& attr, int64_t sign) {
   }
 }
 
+void UsageDelta::AddNewOwner(const Attr& old, const Attr& attr) {
+  if (attr.type != kTypeFile && attr.type != kTypeDirectory) {
+    return;
+  }
+  const DirStat size = StatOf(attr, 1);
+  if (old.uid != attr.uid) {
+    owners.push_back({old.uid, 0, -size.space, -1});
+    owners.push_back({attr.uid, 0, size.space, 1});
+  }
+  if (old.gid != attr.gid) {
+    owners.push_back({0, old.gid, -size.space, -1});
+    owners.push_back({0, attr.gid, size.space, 1});
+  }
+}
+
 void UsageDelta::AddLengthChange(Inode inode, const Attr& attr, uint64_t new_length) {
   const int64_t more_length = static_cast<int64_t>(new_length) - static_cast<int64_t>(attr.length);
   const int64_t more_space = static_cast<int64_t>(SpaceOf(new_length)) - static_cast<int64_t>(SpaceOf(attr.length));
@@ -50,8 +65,10 @@ void UsageDelta::AddLengthChange(Inode inode, const Attr& attr, uint64_t new_len
 void Writer::AddUsage(const UsageDelta& delta) {
   pending_space_ += delta.space;
   pending_inodes_ += delta.inodes;
-  for (const auto& [directory, change] : delta.directories) {
-    AddTo(change, &pending_directories_[directory]);
+  if (setting_.dir_stats) {
+    for (const auto& [directory, change] : delta.directories) {
+      AddTo(change, &pending_directories_[directory]);
+    }
   }
   if (setting_.user_group_quota) {
     for (const OwnerUsage& owner : delta.owners) {
@@ -63,6 +80,42 @@ void Writer::AddUsage(const UsageDelta& delta) {
   if (HasPendingUsage()) {
     changed_.NotifyAll();
   }
+}
+
+sim::Task<void> Writer::ChargeLinks(Context* context, std::vector<LinksUsage> links) {
+  for (const LinksUsage& change : links) {
+    if (!setting_.dir_stats) {
+      co_return;
+    }
+    LinkCountsArguments arguments;
+    arguments.inode = change.inode;
+    if (co_await Run(context, TransactionKind::kOperation, &Writer::ReadLinkCounts, &arguments) != 0) {
+      continue;  // a warning: the directories stay wrong
+    }
+    UsageDelta delta;
+    for (const auto& [directory, count] : arguments.counts) {
+      delta.directories.push_back({directory, DirStat{change.length * count, change.space * count, 0}});
+      delta.trees.push_back({directory, change.space * count, 0});
+    }
+    AddUsage(delta);
+    co_await ChargeTrees(delta.trees);
+  }
+}
+
+sim::Task<Status> Writer::ReadLinkCounts(Attempt* attempt, LinkCountsArguments* arguments) {
+  arguments->counts.clear();
+  const Key first = LinkCountKey(arguments->inode, Inode());
+  Result<std::vector<std::pair<Key, Bytes>>> counts = co_await attempt->ScanFamily(first, 0);
+  if (!counts.ok()) {
+    co_return counts.error();
+  }
+  for (const auto& [key, value] : *counts) {
+    const Result<int64_t> count = DecodeInt64Le(value);
+    if (count.ok() && *count > 0) {
+      arguments->counts[key.parent] = *count;
+    }
+  }
+  co_return Status::Ok();
 }
 
 sim::Task<int> Writer::Flush(Context* context) {
@@ -138,6 +191,7 @@ sim::Task<Status> Writer::FlushDirectories(Attempt* attempt, FlushArguments* arg
 }
 
 sim::Task<Status> Writer::RecountDirectory(Attempt* attempt, FlushArguments* arguments) {
+  arguments->counted = DirStat();
   Result<std::optional<Attr>> directory = co_await attempt->GetAttr(arguments->directory);
   if (!directory.ok()) {
     co_return directory.error();
@@ -165,6 +219,7 @@ sim::Task<Status> Writer::RecountDirectory(Attempt* attempt, FlushArguments* arg
     AddTo({static_cast<int64_t>(length), static_cast<int64_t>(SpaceOf(length)), 1}, &stat);
   }
   attempt->PutRaw(DirStatKey(arguments->directory), EncodeDirStat(stat));
+  arguments->counted = stat;
   co_return Status::Ok();
 }
 

@@ -62,6 +62,7 @@ sim::Task<std::optional<int>> Writer::Finish(Context* context, TransactionKind k
     declared.commit_ts = info->commit_ts;
     AddUsage(attempt->usage);
     co_await ChargeTrees(attempt->usage.trees);
+    co_await ChargeLinks(context, attempt->usage.links);
     if (!quotas_.Pending().empty()) {
       changed_.NotifyAll();
     }

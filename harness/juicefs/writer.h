@@ -18,7 +18,7 @@
 // as the kernel hands it on: the umask is taken off. Flags do not keep modes, owners, times and xattrs from being changed, as in JuiceFS.
 // NOT modelled: the change log's texts for all other operations, case-insensitive look-up, the client's caches (of attributes, of blocks, of
 // what is written but not uploaded: a write ends when it is committed). Background work that an operation starts (deletion of data,
-// compaction) is done at its end. Quotas and directory statistics of files with several links when they grow. After a write conflict the
+// compaction, statistics of files with several links) is done at its end. After a write conflict the
 // real client stores an ACL's id without its rule; here the rule is stored. Symbolic links inside a path are not followed and `..` is EINVAL
 // (the kernel of a real mount resolves them). Only whole hour directories are protected in the trash; their entries may be removed. Trees
 // are removed and cloned one directory after the other, without threads.
@@ -33,53 +33,18 @@
 #include <vector>
 
 #include "fakes/sim/timers.h"
-#include "harness/client/history_collector.h"
 #include "harness/client/kv.h"
 #include "harness/juicefs/acl_rules.h"
 #include "harness/juicefs/attempt.h"
 #include "harness/juicefs/block_store.h"
 #include "harness/juicefs/effects.h"
 #include "harness/juicefs/format.h"
-#include "harness/juicefs/mount_options.h"
 #include "harness/juicefs/quota_book.h"
+#include "harness/juicefs/written_values.h"
+#include "harness/juicefs/writer_options.h"
 #include "proto/kvjury/case.pb.h"
 
 namespace kvjury::juicefs {
-
-struct WriterOptions {
-  uint32_t id = 1;    // labels begin with "w<id>"
-  Bytes volume_name;  // its keys begin with this name and byte 0xFD
-  /// Wall time now, nanoseconds since the epoch: the cluster clock's start plus virtual time.
-  std::function<int64_t()> wall_ns;
-  MountOptions mount;
-  /// Where slices are written to before they are committed; nullptr: no block is written or read. Must outlive the writer.
-  BlockStore* blocks = nullptr;
-  /// How the hourly job ends the cluster's history; nullptr: it does not. Must outlive the writer.
-  client::HistoryCollector* history = nullptr;
-};
-
-/// An upper bound of tries of one transaction.
-inline constexpr uint32_t kTransactionTriesMax = 50;
-
-/// Who waits for a lock for so long is interrupted by a signal.
-inline constexpr Micros kLockWaitUsMax = 2'000'000;
-
-struct OperationResult {
-  int error = 0;              // an errno of Linux; 0: done. EIO may stand for a commit whose fate is unknown
-  bool acknowledged = false;  // the user was told that it is done: error is 0
-  bool undetermined = false;  // some transaction's answer was lost
-  Micros invoked_us = 0;
-  Micros completed_us = 0;
-  std::vector<DeclaredTransaction> transactions;  // in commit order of this writer
-  // What reading operations saw.
-  std::vector<Bytes> names;          // readdir and listxattr, byte order
-  std::optional<Bytes> value;        // getxattr, an ACL in the kernel's form, the target of readlink
-  std::optional<PlockRange> lock;    // get_lock: what is in the way; absent: nothing
-  std::optional<Attr> attr;          // lookup and read
-  std::map<uint32_t, std::vector<SliceRecord>> extents;  // read: records of the chunks touched
-  std::optional<Bytes> data;                             // read, of a writer with blocks: the bytes up to the file's end
-  uint64_t copied_bytes = 0;                             // copy_file_range
-};
 
 class Writer {
  public:
@@ -116,7 +81,7 @@ class Writer {
   void Hold() { EndBackground(); }
   /// A held session goes on, on another cluster and bucket, with its ids, its session number and what it has not flushed: what a client does
   /// that nobody unmounted when a restored cluster took the place of its own. Its caches stay, too, unless they are forgotten. Spawn
-  /// RunBackground again. Both must outlive the writer; `blocks` may be null.
+  /// RunBackground again. Both must outlive the writer; `blocks` may be null. It makes no automatic backups there.
   void Redirect(client::Store* store, BlockStore* blocks);
   /// As a new mount: this hour's directory of the trash is looked up again, no file is open, no ACL rule and no quota is known. What the session removed while it had it open is
   /// not deleted at its close: in a restored volume it may have its name again.
@@ -154,42 +119,21 @@ class Writer {
     Inode parent;
     Bytes name;                   // empty for the root
     std::optional<Dentry> entry;  // what is there, at the time of the look-up
+    std::optional<Attr> attr;     // of that; absent also for the root and the trash
   };
   struct OpenFile {
     Inode inode;
     uint32_t flags = 0;  // of open(2)
   };
   enum class FileUse : uint8_t { kRead, kWrite, kTruncate };
-  struct AclArguments;
-  struct ChangeLogArguments;
-  struct CreateArguments;
-  struct LinkArguments;
-  struct RemoveArguments;
-  struct RenameArguments;
-  struct WriteArguments;
-  struct TruncateArguments;
-  struct SetAttrArguments;
-  struct XattrArguments;
-  struct ListArguments;
-  struct LockArguments;
-  struct ReadArguments;
-  struct ReadlinkArguments;
-  struct IdArguments;
-  struct InodeArguments;
-  struct TrashArguments;
-  struct FlushArguments;
-  struct SessionArguments;
-  struct StaleArguments;
-  struct FindArguments;
-  struct SliceArguments;
-  struct QuotaArguments;
-  struct ChunkDeletionArguments;
-  struct SustainedArguments;
-  struct FallocateArguments;
-  struct CopyArguments;
-  struct CompactArguments;
-  struct CloneArguments;
-  struct BatchUnlinkArguments;
+  // See writer_arguments.h.
+  struct AclArguments; struct ChangeLogArguments; struct CreateArguments; struct LinkArguments; struct LinkCountsArguments;
+  struct RemoveArguments; struct RenameArguments; struct WriteArguments; struct TruncateArguments; struct SetAttrArguments;
+  struct XattrArguments; struct ListArguments; struct LockArguments; struct ReadArguments; struct ReadlinkArguments;
+  struct IdArguments; struct InodeArguments; struct TrashArguments; struct FlushArguments; struct SessionArguments;
+  struct StaleArguments; struct FindArguments; struct SliceArguments; struct QuotaArguments; struct ChunkDeletionArguments;
+  struct SustainedArguments; struct FallocateArguments; struct CopyArguments; struct CompactArguments;
+  struct CloneArguments; struct BatchUnlinkArguments;
 
   // writer.cc: transactions and ids.
   /// Runs `body` as one transaction with retries. Returns an errno; EIO for every failure of the store.
@@ -244,6 +188,7 @@ class Writer {
   std::optional<sim::Task<int>> DispatchData(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchAttributes(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchQuota(Context* context, const record::Operation& operation);
+  std::optional<sim::Task<int>> DispatchLocks(Context* context, const record::Operation& operation);
   std::optional<sim::Task<int>> DispatchSession(Context* context, const record::Operation& operation);
 
   // jobs.cc: each body of a job is told whether it has to be elected first.
@@ -270,6 +215,10 @@ class Writer {
   /// For every operation that adds: so much more for this owner below each of these directories. 0, EDQUOT, or ENOSPC for the whole volume, by
   /// what the session knows; nothing when nothing is added. May suspend.
   sim::Task<int> CheckQuota(int64_t space, int64_t inodes, uint32_t uid, uint32_t gid, std::vector<Inode> parents);
+  /// True if a directory from this one up has a quota that so much more would exceed.
+  sim::Task<bool> TreeExceeds(Inode directory, int64_t space, int64_t inodes);
+  /// For the body of what changes a file's length: checks the quotas (then `attempt->error`) and charges them. Call it before attr.length is changed.
+  sim::Task<Status> ChargeLength(Attempt* attempt, Inode inode, Attr attr, uint64_t new_length);
   [[nodiscard]] bool OwnerExceeds(QuotaKind kind, uint32_t id, int64_t space, int64_t inodes) const;
   /// The directories that a file is in.
   sim::Task<Result<std::vector<Inode>>> ParentsOf(Attempt* attempt, Inode inode, Inode parent);
@@ -283,9 +232,31 @@ class Writer {
   sim::Task<int> SetQuotaOf(Context* context, QuotaKind kind, Bytes path, uint64_t id, const Quota* limits);
   sim::Task<Status> SetQuotaBody(Attempt* attempt, QuotaArguments* arguments);
   sim::Task<Status> DeleteQuotaBody(Attempt* attempt, QuotaArguments* arguments);
-  /// Adds what is below a directory to the used numbers.
-  sim::Task<int> Summarize(Context* context, Inode directory, Quota* used);
-  std::optional<sim::Task<int>> DispatchLocks(Context* context, const record::Operation& operation);
+  /// The nearest directory from this one up that has a quota; invalid: none.
+  sim::Task<Inode> QuotaDirectoryOf(Inode directory);
+  /// Fills in `move`. 0, EDQUOT, or the errno of looking at the source.
+  sim::Task<int> PlanQuotaMove(Context* context, RenameArguments* arguments);
+
+  // summary.cc
+  /// How much an inode and all below it take, by the statistics of directories; `with_own`: with what this session has not flushed. Errno.
+  sim::Task<int> Summarize(Context* context, Inode inode, bool with_own, TreeSize* size);
+  /// One directory's entries; the directories among them go to `below`.
+  sim::Task<int> AddDirectory(Context* context, Inode directory, bool with_own, TreeSize* size, std::vector<Inode>* below);
+  /// Counts anew, and writes it, where there is none.
+  sim::Task<int> ReadDirStat(Context* context, Inode directory, DirStat* stat);
+  sim::Task<int> ReadAttrAt(sim::Label label, Inode inode, Attr* attr);
+
+  // operations_restore.cc
+  sim::Task<int> RestoreTrashAt(Context* context, const record::RestoreTrash* restore);
+
+  // operations_statfs.cc
+  sim::Task<int> StatFsAt(Context* context, Bytes path);
+  sim::Task<StatFs> StatFsOfInode(Context* context, Inode inode);
+
+  // jobs_backup.cc
+  sim::Task<void> BackupLoop();
+  sim::Task<void> BackUpIfDue(Context* context);
+
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
@@ -297,6 +268,9 @@ class Writer {
 
   // usage.cc
   void AddUsage(const UsageDelta& delta);
+  /// The directories of files with several links, found after the commit that changed their length.
+  sim::Task<void> ChargeLinks(Context* context, std::vector<LinksUsage> links);
+  sim::Task<Status> ReadLinkCounts(Attempt* attempt, LinkCountsArguments* arguments);
   sim::Task<int> Flush(Context* context);
   sim::Task<Status> FlushDirectories(Attempt* attempt, FlushArguments* arguments);
   sim::Task<Status> RecountDirectory(Attempt* attempt, FlushArguments* arguments);
@@ -346,9 +320,14 @@ class Writer {
 
   // operations_rename.cc
   sim::Task<int> RenameAt(Context* context, Bytes from, Bytes to, uint32_t flags);
+  /// Both names are resolved.
+  sim::Task<int> RenameEntry(Context* context, RenameArguments arguments);
+  static void ChargeQuotaMove(const RenameArguments& arguments, UsageDelta* usage);
   /// The errno with which these directories do not let the source go to the target; 0: they do.
   static int CheckMove(const Attempt& attempt, const RenameArguments& arguments);
   sim::Task<Status> RenameBody(Attempt* attempt, RenameArguments* arguments);
+  /// Reads `target_attr`; sets the errno with which the target keeps its name.
+  sim::Task<Status> CheckReplacement(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> RenameReplaced(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to);
 
@@ -514,15 +493,5 @@ class Writer {
   std::set<Inode> removed_open_files_;       // dropped by this session while it had them open
   std::vector<DeclaredTransaction> history_;
 };
-
-/// UTC: "2026-11-22-15", as hour directories of the trash are named.
-Bytes TrashHourName(int64_t wall_ns);
-/// Name of an entry in an hour directory: "parent-inode-name", cut to 255 bytes.
-Bytes TrashEntryName(Inode parent, Inode inode, const Bytes& name);
-/// UTC in RFC 3339 with nanoseconds.
-std::string Rfc3339(int64_t wall_ns);
-/// Sets ctime; SetModified also mtime.
-void SetChanged(Attr* attr, int64_t wall_ns);
-void SetModified(Attr* attr, int64_t wall_ns);
 
 }  // namespace kvjury::juicefs

@@ -25,6 +25,10 @@ inline bool IsKeptBySticky(const Attempt& attempt, const Attr& parent, const Att
   return attempt.uid != 0 && (parent.mode & kStickyBit) != 0 && attempt.uid != parent.uid && attempt.uid != attr.uid;
 }
 
+// Flags of a rename.
+inline constexpr uint32_t kRenameNoReplace = 1;
+inline constexpr uint32_t kRenameRestore = 32;  // of RestoreTrash alone: also into a directory that lies in the trash
+
 struct Writer::CreateArguments {
   Context* context = nullptr;  // for the transaction that takes an ACL rule's id
   uint8_t type = 0;
@@ -61,7 +65,9 @@ struct Writer::RenameArguments {
   Bytes to_name;
   uint32_t flags = 0;
   RemoveArguments replaced;  // hour in; deleted data out
-  // Read by RenameBody for RenameReplaced.
+  QuotaMove move;            // between quotas of directories
+  // Read by RenameBody for RenameReplaced, and by CheckReplacement.
+  Attr target_attr;
   Dentry source;
   Attr source_attr;
   Attr from_attr;
@@ -155,6 +161,12 @@ struct Writer::FlushArguments {
   std::vector<std::pair<Inode, DirStat>> directories;
   std::vector<Inode> recount;  // out: absent or negative
   Inode directory;             // RecountDirectory
+  DirStat counted;             // out of RecountDirectory; nothing where the directory is gone
+};
+
+struct Writer::LinkCountsArguments {
+  Inode inode;
+  std::map<Inode, int64_t> counts;  // out: names in each directory
 };
 
 struct Writer::SessionArguments {
