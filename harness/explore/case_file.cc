@@ -73,6 +73,25 @@ Status CheckBackupLabel(const record::Case& c) {
                                  "\"; expected a label such as \"w1/op3\"");
 }
 
+Status CheckVolume(const record::Volume& volume) {
+  if (volume.from_case() != record::Volume::kAddress) {
+    return Status::Ok();
+  }
+  record::Volume without = volume;
+  without.clear_enable_acl();
+  without.clear_user_group_quota();
+  without.clear_change_log();
+  without.clear_hash_prefix();
+  without.clear_capacity_bytes();
+  without.clear_inodes_max();
+  if (without.ByteSizeLong() != volume.ByteSizeLong()) {
+    return Status::InvalidArgument("volume: the one from " + volume.address() +
+                                   " has a setting of its own; enable_acl, user_group_quota, change_log, hash_prefix, capacity_bytes and inodes_max "
+                                   "are those of a generated volume");
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
 Status CheckCase(const record::Case& c) {
@@ -85,6 +104,7 @@ Status CheckCase(const record::Case& c) {
   for (const std::string& name : c.bug()) {
     RETURN_IF_ERROR(sim::FindBug(name).status());
   }
+  RETURN_IF_ERROR(CheckVolume(c.volume()));
   RETURN_IF_ERROR(CheckWriters(c));
   RETURN_IF_ERROR(CheckBackupLabel(c));
   for (const record::Fault& fault : c.fault()) {

@@ -7,8 +7,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
 
 #include "harness/explore/case_shape.h"
+#include "harness/juicefs/invariants.h"
 
 namespace kvjury::explore {
 namespace {
@@ -85,6 +88,65 @@ TEST(CaseFile, DrawnCasesOfEveryKindOfTroubleReadBackAsTheSame) {
     }
   }
   EXPECT_GT(operations, 400u);
+}
+
+TEST(CaseFile, TheSettingOfAVolumeFromAnAddressIsItsOwn) {
+  const std::vector<std::function<void(record::Volume*)>> members = {
+      [](record::Volume* volume) { volume->set_enable_acl(true); },          [](record::Volume* volume) { volume->set_user_group_quota(true); },
+      [](record::Volume* volume) { volume->set_change_log(true); },          [](record::Volume* volume) { volume->set_hash_prefix(true); },
+      [](record::Volume* volume) { volume->set_capacity_bytes(1U << 30); }, [](record::Volume* volume) { volume->set_inodes_max(100); }};
+  for (const auto& set : members) {
+    EXPECT_EQ(RefusalOf([&set](record::Case* c) { set(c->mutable_volume()); }), "");
+    EXPECT_THAT(RefusalOf([&set](record::Case* c) {
+                  c->mutable_volume()->set_address("kv://x");
+                  set(c->mutable_volume());
+                }),
+                HasSubstr("has a setting of its own"));
+  }
+}
+
+TEST(CaseFile, AGeneratedVolumeHasTheSettingThatItsCaseAsksFor) {
+  VolumeLibrary volumes;
+  record::Volume volume;
+  volume.mutable_generate()->set_files(20);
+  volume.set_trash_days(1);
+  volume.set_enable_acl(true);
+  volume.set_user_group_quota(true);
+  volume.set_change_log(true);
+  volume.set_hash_prefix(true);
+  volume.set_capacity_bytes(1U << 30);
+  volume.set_inodes_max(100);
+  const Result<std::shared_ptr<const LoadedVolume>> loaded = volumes.Load(volume);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const juicefs::Format& format = (*loaded)->image.setting->format;
+  EXPECT_TRUE(format.enable_acl && format.user_group_quota && format.change_log && format.hash_prefix);
+  EXPECT_EQ(format.min_client_version, "1.2.0-A");
+  EXPECT_EQ(format.change_log_age_s_max, 7200);
+  EXPECT_EQ(format.capacity_bytes, 1U << 30);
+  EXPECT_EQ(format.inodes, 100U);
+  juicefs::InvariantOptions options;
+  options.at_rest = true;
+  for (const juicefs::InvariantResult& result : CheckInvariants((*loaded)->image, options)) {
+    EXPECT_TRUE(result.issues.empty()) << result.name << ": " << result.issues.front().ToString();
+  }
+}
+
+TEST(CaseFile, DrawnVolumesHaveEverySettingInSomeCases) {
+  std::map<std::string, uint32_t> with;
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    RandomStream random(seed, "volume-settings-test");
+    const CaseShape shape = DrawShape(&random, Trouble::kNone);
+    std::vector<const google::protobuf::FieldDescriptor*> set;
+    shape.settings.GetReflection()->ListFields(shape.settings, &set);
+    for (const auto* field : set) {
+      with[field->name()] += 1;
+    }
+  }
+  EXPECT_EQ(with.size(), 6U);
+  for (const auto& [name, count] : with) {
+    EXPECT_GT(count, 10U) << name;
+    EXPECT_LT(count, 150U) << name;
+  }
 }
 
 TEST(CaseFile, AWrittenFileReadsBackAndLeavesNoTemporaryBehind) {

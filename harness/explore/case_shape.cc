@@ -73,6 +73,21 @@ void DrawAfterlife(RandomStream* random, CaseShape* shape) {
   afterlife.set_old_clients(which == 1 || which == 2);
 }
 
+// Mostly the volume is as `juicefs format` makes it. The limits are near what generated volumes use, so that some are full, soon or at once.
+void DrawSettings(CaseShape* shape) {
+  RandomStream random(shape->seed, "volume-settings");
+  shape->settings.set_enable_acl(random.Below(4) == 0);
+  shape->settings.set_user_group_quota(random.Below(4) == 0);
+  shape->settings.set_change_log(random.Below(6) == 0);
+  shape->settings.set_hash_prefix(random.Below(4) == 0);
+  if (random.Below(10) == 0) {
+    shape->settings.set_capacity_bytes(static_cast<uint64_t>(random.Between(1, 512)) << 20);
+  }
+  if (random.Below(10) == 0) {
+    shape->settings.set_inodes_max(shape->directories + shape->files + static_cast<uint64_t>(random.Between(1, 60)));
+  }
+}
+
 // Sessions that begin to write only after the cut, so that ids and objects of the lost future lie above those of the restored volume.
 void WriteAfterTheCut(CaseShape* shape) {
   shape->writers = 4;
@@ -116,6 +131,7 @@ CaseShape DrawShape(RandomStream* random, Trouble trouble) {
   if (after.Below(kCasesPerAfterlife) == 0) {
     DrawAfterlife(&after, &shape);
   }
+  DrawSettings(&shape);
   return shape;
 }
 
@@ -188,16 +204,53 @@ bool AimDumpAt(sim::Bug bug, CaseShape* shape) {
   }
 }
 
+// False: not a bug of the afterlife.
+bool AimAfterlifeAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
+  switch (bug) {
+    case sim::Bug::kSliceIdsReissued:
+    case sim::Bug::kClientsKeepOldIdBatches:
+    case sim::Bug::kConsumersSeeTimeGoBack:
+      DrawAfterlife(random, shape);
+      WriteAfterTheCut(shape);
+      shape->trash_days = 1;
+      shape->afterlife->set_shared_bucket(false);
+      shape->afterlife->set_old_clients(bug != sim::Bug::kSliceIdsReissued);
+      shape->afterlife->set_operations(30);
+      return true;
+    case sim::Bug::kMetadataOlderThanObjects:
+    case sim::Bug::kTwoMastersOneBucket:
+    case sim::Bug::kCleanerDeletesLiveBlocks:
+    case sim::Bug::kRepairOverwritesNewDelta:
+      // What is deleted is deleted at once.
+      DrawAfterlife(random, shape);
+      WriteAfterTheCut(shape);
+      shape->files = std::max(shape->files, 24u);
+      shape->trash_days = 0;
+      shape->afterlife->set_old_clients(false);
+      shape->afterlife->set_shared_bucket(bug == sim::Bug::kTwoMastersOneBucket);
+      shape->afterlife->set_operations(30);
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
   shape->directories = std::max(shape->directories, 2u);
   shape->files = std::max(shape->files, 8u);
+  // A full volume has nothing left to go wrong with.
+  shape->settings.clear_capacity_bytes();
+  shape->settings.clear_inodes_max();
   if (AimDumpAt(bug, shape)) {
     return;
   }
   shape->tool_model = "reference";
   shape->skip_trash = false;
+  if (AimAfterlifeAt(bug, random, shape)) {
+    return;
+  }
   switch (bug) {
     case sim::Bug::kEmptyTreeReadsAsComplete:
     case sim::Bug::kTwoTimestampsOneBackup:
@@ -244,30 +297,6 @@ void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
       break;
     case sim::Bug::kSplitKeysUnencoded:
       shape->regions = std::max(shape->regions, 3u);
-      break;
-    // Bugs of the afterlife.
-    case sim::Bug::kSliceIdsReissued:
-    case sim::Bug::kClientsKeepOldIdBatches:
-    case sim::Bug::kConsumersSeeTimeGoBack:
-      DrawAfterlife(random, shape);
-      WriteAfterTheCut(shape);
-      shape->trash_days = 1;
-      shape->afterlife->set_shared_bucket(false);
-      shape->afterlife->set_old_clients(bug != sim::Bug::kSliceIdsReissued);
-      shape->afterlife->set_operations(30);
-      break;
-    case sim::Bug::kMetadataOlderThanObjects:
-    case sim::Bug::kTwoMastersOneBucket:
-    case sim::Bug::kCleanerDeletesLiveBlocks:
-    case sim::Bug::kRepairOverwritesNewDelta:
-      // What is deleted is deleted at once.
-      DrawAfterlife(random, shape);
-      WriteAfterTheCut(shape);
-      shape->files = std::max(shape->files, 24u);
-      shape->trash_days = 0;
-      shape->afterlife->set_old_clients(false);
-      shape->afterlife->set_shared_bucket(bug == sim::Bug::kTwoMastersOneBucket);
-      shape->afterlife->set_operations(30);
       break;
     default:
       break;
@@ -370,6 +399,7 @@ juicefs::PathPicture PictureOf(const juicefs::View& view) {
 Result<record::Case> MakeCase(const CaseShape& shape, VolumeLibrary* volumes) {
   record::Case c = Frame(shape);
   if (shape.volume_address.empty()) {
+    *c.mutable_volume() = shape.settings;
     c.mutable_volume()->mutable_generate()->set_directories(shape.directories);
     c.mutable_volume()->mutable_generate()->set_files(shape.files);
     c.mutable_volume()->mutable_generate()->set_seed(shape.seed);

@@ -40,6 +40,8 @@ struct CaseShape {
   uint32_t directories = 4;
   uint32_t files = 12;
   uint32_t trash_days = 1;
+  /// Members of the setting and limits of the volume that is made; nothing else of the message is looked at.
+  record::Volume settings;
   uint32_t fault_ppm = 0;
   uint32_t nudge_ppm = 0;
   int64_t delay_us_max = 20'000;
@@ -57,7 +59,8 @@ struct CaseShape {
 };
 
 /// Draws a shape. The seed of the shape is drawn too, so that shapes of one stream differ in everything. One in five has a tool that dumps and
-/// loads; what such a walk of a volume shows while writers write is of no one moment, so that it starts when its one writer has ended.
+/// loads; what such a walk of a volume shows while writers write is of no one moment, so that it starts when its one writer has ended. Of volumes
+/// that are made, some have ACLs, quotas of users and groups, a change log, hashed names of blocks, or limits that writers run into.
 CaseShape DrawShape(RandomStream* random, Trouble trouble);
 
 /// The bundled volume that holds one of everything (scenarios/volumes/full).

@@ -77,6 +77,12 @@ Result<std::shared_ptr<const LoadedVolume>> VolumeLibrary::Load(const record::Vo
     options.files = volume.generate().files();
     options.seed = volume.generate().seed();
     options.trash_days = volume.trash_days();
+    options.choices.enable_acl = volume.enable_acl();
+    options.choices.user_group_quota = volume.user_group_quota();
+    options.choices.change_log = volume.change_log();
+    options.choices.hash_prefix = volume.hash_prefix();
+    options.choices.capacity_bytes = volume.capacity_bytes();
+    options.choices.inodes_max = volume.inodes_max();
     loaded->pairs = juicefs::GenerateVolume(options);
   }
   loaded->image = juicefs::BuildImage(loaded->pairs);

@@ -9,6 +9,8 @@ namespace kvjury::juicefs {
 
 namespace {
 
+constexpr int64_t kChangeLogAgeS = 7200;  // kept by default
+
 Attr FormattedDirectory(uint16_t mode, int64_t wall_ns) {
   Attr attr;
   attr.type = kTypeDirectory;
@@ -39,6 +41,21 @@ Format DefaultFormat(std::string_view volume_name, uint32_t trash_days) {
   format.meta_version = 1;
   format.min_client_version = "1.1.0-A";
   format.dir_stats = true;
+  return format;
+}
+
+Format FormatWith(std::string_view volume_name, uint32_t trash_days, const FormatChoices& choices) {
+  Format format = DefaultFormat(volume_name, trash_days);
+  format.enable_acl = choices.enable_acl;
+  if (choices.enable_acl) {
+    format.min_client_version = "1.2.0-A";
+  }
+  format.user_group_quota = choices.user_group_quota;
+  format.change_log = choices.change_log;
+  format.change_log_age_s_max = choices.change_log ? kChangeLogAgeS : 0;
+  format.hash_prefix = choices.hash_prefix;
+  format.capacity_bytes = choices.capacity_bytes;
+  format.inodes = choices.inodes_max;
   return format;
 }
 

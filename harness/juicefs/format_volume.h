@@ -2,7 +2,8 @@
 //
 // GenerateVolume gives the records that writers would have left behind after quiet work: a tree of directories, files with
 // slices, overwrites and holes, hard links, symbolic links, devices, xattrs, and a trash hour when trash is on. All invariants
-// hold, usage counters and directory statistics are exact. Not generated: ACLs, quotas, sessions, tiers, compactions.
+// hold, usage counters, directory statistics and what users and groups use are exact. Not generated: ACLs, limits of quotas, sessions, tiers,
+// compactions, a change log's past.
 // Deterministic in its options. Source: JuiceFS 1.4. Units: nanoseconds since the epoch.
 #pragma once
 
@@ -14,6 +15,18 @@ namespace kvjury::juicefs {
 
 /// What `juicefs format` makes of a name with file storage and nothing else asked for. The UUID is derived from the name.
 Format DefaultFormat(std::string_view volume_name, uint32_t trash_days);
+
+/// What `juicefs format` is asked for besides name and trash.
+struct FormatChoices {
+  bool enable_acl = false;        // no client before 1.2 may use the volume then
+  bool user_group_quota = false;  // what users and groups use is counted
+  bool change_log = false;        // kept for two hours
+  bool hash_prefix = false;       // of the names of blocks
+  // Of the whole volume; 0: no limit.
+  uint64_t capacity_bytes = 0;
+  uint64_t inodes_max = 0;
+};
+Format FormatWith(std::string_view volume_name, uint32_t trash_days, const FormatChoices& choices);
 
 /// Every pair of a new, empty volume, without the volume's prefix.
 KeyValues FormatPairs(const Format& format, int64_t wall_ns);
@@ -27,6 +40,7 @@ struct GenerateOptions {
   uint32_t files = 20;       // regular files with a name of their own; links, devices and trash come on top
   uint64_t seed = 1;
   uint32_t trash_days = 1;
+  FormatChoices choices;  // limits that are smaller than the volume leave it full
   /// The newest time in the volume.
   int64_t wall_ns = 1'795'000'000'000'000'000;
 };

@@ -22,7 +22,7 @@ class Generator {
         now_ns_(options.wall_ns - kSpacingNs * (2 * (int64_t{options.directories} + options.files) + 60)) {}
 
   KeyValues Build() {
-    pairs_ = FormatPairs(DefaultFormat(options_.volume_name, options_.trash_days), now_ns_);
+    pairs_ = FormatPairs(FormatWith(options_.volume_name, options_.trash_days, options_.choices), now_ns_);
     inodes_[kRootInode] = *DecodeAttr(pairs_[EncodeKey(AttrKey(kRootInode))]);
     directories_.push_back(kRootInode);
     for (uint32_t i = 0; i < options_.directories; ++i) {
@@ -159,11 +159,16 @@ class Generator {
     CHECK_LT(now_ns_, options_.wall_ns + 1) << "generated times lie in the past";
     int64_t space = 0;
     int64_t count = 0;
+    Quota root_user{-1, -1, 0, 0};  // who made everything but the trash's directories
     for (const auto& [inode, attr] : inodes_) {
       pairs_[EncodeKey(AttrKey(inode))] = EncodeAttr(attr);
       if (inode != kRootInode) {
         space += static_cast<int64_t>(attr.type == kTypeFile ? SpaceOf(attr.length) : 4096);
         count += 1;
+      }
+      if (inode != kRootInode && !IsTrash(inode)) {
+        root_user.used_space += static_cast<int64_t>(attr.type == kTypeFile ? SpaceOf(attr.length) : 4096);
+        root_user.used_inodes += 1;
       }
       if (attr.type == kTypeDirectory) {
         WriteDirectory(inode);
@@ -181,6 +186,10 @@ class Generator {
     if (count > 0) {
       pairs_[EncodeKey(CounterKey("usedSpace"))] = EncodeInt64Le(space);
       pairs_[EncodeKey(CounterKey("totalInodes"))] = EncodeInt64Le(count);
+    }
+    if (options_.choices.user_group_quota && root_user.used_inodes > 0) {
+      pairs_[EncodeKey(UserQuotaKey(0))] = EncodeQuota(root_user);
+      pairs_[EncodeKey(GroupQuotaKey(0))] = EncodeQuota(root_user);
     }
     // Whole batches were taken.
     const uint64_t inode_batches = next_inode_ == 2 ? 0 : (next_inode_ - 2 + kInodeBatch - 1) / kInodeBatch;
