@@ -96,7 +96,8 @@ KeyPromise PromiseOf(const juicefs::Key& key, const RewriteForm& form) {
       if (CountersOfDumps().count(key.name) > 0) {
         return form.binary ? KeyPromise::kVerbatim : KeyPromise::kMadeAnew;
       }
-      return key.name == "aclMaxId" ? KeyPromise::kMadeAnew : KeyPromise::kDropped;
+      // Where the change log of the source ended, which the source itself has nowhere: the load of a binary dump alone writes it.
+      return key.name == "aclMaxId" || (key.name == "lastChangelog" && form.binary) ? KeyPromise::kMadeAnew : KeyPromise::kDropped;
     case KeyKind::kDentry:
     case KeyKind::kChunk:
     case KeyKind::kSymlink:
