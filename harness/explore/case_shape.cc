@@ -335,7 +335,8 @@ record::Case Frame(const CaseShape& shape) {
 }
 
 // A binary dump loses sessions, and so what belongs to one: that is a finding of its own (scenarios/juicefs-dump-binary-of-everything.case),
-// which would hide all others if every drawn case had it. A look-up takes the place of what leaves something to a session.
+// which would hide all others if every drawn case had it. A look-up takes the place of what leaves something to a session, and of clones: one
+// that a fault ends half-way leaves a tree whose mark such a dump loses, too.
 void LeaveNothingToSessions(record::Operation* operation) {
   Bytes path;
   switch (operation->kind_case()) {
@@ -347,6 +348,9 @@ void LeaveNothingToSessions(record::Operation* operation) {
       break;
     case record::Operation::kSetLock:
       path = operation->set_lock().path();
+      break;
+    case record::Operation::kClone:
+      path = operation->clone().from();
       break;
     default:
       return;
