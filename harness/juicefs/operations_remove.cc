@@ -1,4 +1,7 @@
 // unlink and rmdir, with and without trash.
+#include <fmt/format.h>
+
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -53,6 +56,7 @@ sim::Task<void> Writer::AfterDrop(Context* context, RemoveArguments dropped) {
 sim::Task<Status> Writer::UnlinkBody(Attempt* attempt, RemoveArguments* arguments) {
   arguments->data_deleted = false;
   arguments->sustained = false;
+  arguments->trash = Inode();
   Result<std::optional<Dentry>> entry = co_await attempt->GetDentry(arguments->parent, arguments->name);
   if (!entry.ok()) {
     co_return entry.error();
@@ -97,9 +101,12 @@ sim::Task<Status> Writer::UnlinkBody(Attempt* attempt, RemoveArguments* argument
     const Status dropped = co_await std::move(drop);
     CO_RETURN_IF_ERROR(dropped);
   }
-  if (!IsTrash(arguments->parent) && TouchParent(*attempt, false, &parent)) {
+  const bool parent_changed = !IsTrash(arguments->parent) && TouchParent(*attempt, false, &parent);
+  if (parent_changed) {
     attempt->PutAttr(arguments->parent, parent);
   }
+  attempt->log = fmt::format("UNLINK({},{},{},{},{}):{}", arguments->parent.value(), ChangeLogText(arguments->name), arguments->trash.value(),
+                             arguments->sustained, parent_changed, dentry.inode.value());
   co_return Status::Ok();
 }
 
@@ -119,6 +126,7 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
       hour = Inode();  // the same name of the same file is in the trash already
     }
   }
+  outcome->trash = hour;
   const bool several_links = !attr.parent.valid();
   attempt->usage.AddEntry(parent, attr, -1);
   SetChanged(&attr, options_.wall_ns());
@@ -288,6 +296,9 @@ sim::Task<Status> Writer::RmdirBody(Attempt* attempt, RemoveArguments* arguments
       attempt->PutAttr(arguments->parent, parent);
     }
   }
+  const bool to_trash = read->has_value() && ((*read)->flags & kFlagSkipTrash) == 0;
+  attempt->log = fmt::format("RMDIR({},{},{}):{}", arguments->parent.value(), ChangeLogText(arguments->name),
+                             to_trash ? arguments->hour.value() : 0, dentry.inode.value());
   co_return Status::Ok();
 }
 

@@ -2,6 +2,9 @@
 //
 // JuiceFS itself refuses only two shapes of loops and leaves deeper ones to the kernel of one mount. The kernel's check is
 // done here on the two paths, so that a cycle comes only from concurrent mounts, as on real volumes.
+#include <fmt/format.h>
+
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -136,6 +139,12 @@ int Writer::CheckMove(const Attempt& attempt, const RenameArguments& a) {
   return IsKeptFromMovingAway(attempt, a.from_parent != a.to_parent, a.from_attr, a.source_attr) ? EACCES : 0;
 }
 
+// The hour is told also where nothing was replaced.
+std::string Writer::MoveText(const RenameArguments& a, Inode replaced, Inode trash) {
+  return fmt::format("MOVE({},{},{},{},{},{},{}):{}", a.from_parent.value(), ChangeLogText(a.from_name), a.to_parent.value(),
+                     ChangeLogText(a.to_name), a.flags, replaced.value(), trash.value(), a.source.inode.value());
+}
+
 sim::Task<Status> Writer::MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to) {
   SetChanged(&attr, options_.wall_ns());
   if (attr.parent.valid()) {
@@ -230,6 +239,7 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
   if (TouchParent(*attempt, nlink_changed, &a.to_attr)) {
     attempt->PutAttr(a.to_parent, a.to_attr);
   }
+  attempt->log = MoveText(a, Inode(), a.replaced.hour);
   co_return Status::Ok();
 }
 
@@ -309,6 +319,7 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
   if (TouchParent(*attempt, gains.to_changed, &a.to_attr)) {
     attempt->PutAttr(a.to_parent, a.to_attr);
   }
+  attempt->log = MoveText(a, a.target.inode, (replaced.flags & kFlagSkipTrash) != 0 ? Inode() : a.replaced.hour);
   co_return Status::Ok();
 }
 

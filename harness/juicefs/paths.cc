@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "fakes/base/civil_time.h"
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -171,6 +172,8 @@ sim::Task<Status> Writer::MakeTrashDirectory(Attempt* attempt, TrashArguments* a
   attempt->PutRaw(DirStatKey(arguments->hour), EncodeDirStat({}));
   attempt->usage.space = 4096;
   attempt->usage.inodes = 1;
+  attempt->log = fmt::format("CREATE({},{},0,0,{},{},0,,linux,false):{}", kTrashInode.value(), ChangeLogText(arguments->name), kTypeDirectory,
+                             attr.mode, arguments->hour.value());
   co_return Status::Ok();
 }
 
