@@ -236,13 +236,14 @@ sim::Task<Status> Writer::CloneBatchBody(Attempt* attempt, CloneArguments* argum
     attempt->error = EPERM;
   }
   for (size_t i = 0; attempt->error == 0 && i < a.children.size(); ++i) {
-    const Bytes name = a.children[i].first;
+    Bytes name = a.children[i].first;
     const Inode from = a.children[i].second;
     Result<std::optional<Attr>> source = co_await attempt->GetAttr(from);
     if (!source.ok()) {
       co_return source.error();
     }
-    Result<std::optional<Dentry>> present = co_await attempt->GetDentry(a.parent, name);
+    sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, a.parent, &name);
+    Result<std::optional<Dentry>> present = co_await std::move(find);
     if (!present.ok()) {
       co_return present.error();
     }

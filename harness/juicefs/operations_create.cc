@@ -100,7 +100,8 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
     co_return Status::Ok();
   }
   Attr parent = **read;
-  Result<std::optional<Dentry>> present = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, arguments->parent, &arguments->name);
+  Result<std::optional<Dentry>> present = co_await std::move(find);
   if (!present.ok()) {
     co_return present.error();
   }
@@ -198,7 +199,8 @@ sim::Task<Status> Writer::LinkBody(Attempt* attempt, LinkArguments* arguments) {
   if (attempt->error != 0) {
     co_return Status::Ok();
   }
-  Result<std::optional<Dentry>> present = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, arguments->parent, &arguments->name);
+  Result<std::optional<Dentry>> present = co_await std::move(find);
   if (!present.ok()) {
     co_return present.error();
   }

@@ -57,7 +57,8 @@ sim::Task<Status> Writer::UnlinkBody(Attempt* attempt, RemoveArguments* argument
   arguments->data_deleted = false;
   arguments->sustained = false;
   arguments->trash = Inode();
-  Result<std::optional<Dentry>> entry = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, arguments->parent, &arguments->name);
+  Result<std::optional<Dentry>> entry = co_await std::move(find);
   if (!entry.ok()) {
     co_return entry.error();
   }
@@ -242,7 +243,8 @@ sim::Task<int> Writer::RmdirAt(Context* context, Bytes path, bool skip_trash) {
 }
 
 sim::Task<Status> Writer::RmdirBody(Attempt* attempt, RemoveArguments* arguments) {
-  Result<std::optional<Dentry>> entry = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, arguments->parent, &arguments->name);
+  Result<std::optional<Dentry>> entry = co_await std::move(find);
   if (!entry.ok()) {
     co_return entry.error();
   }

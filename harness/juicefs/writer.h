@@ -11,17 +11,16 @@
 // ends itself when the volume is gone or another one), clean-up of the dead ones of others; mounts that are read-only; clients that die. A
 // session that is cleaned by others while it lives loses its locks and comes back with its next heartbeat, as a real one. The elected jobs,
 // see jobs.cc. Quotas of directories, users and groups and limits of the volume, see operations_quota.cc. The change log with the
-// text of every transaction that has one, see change_log.h.
+// text of every transaction that has one, see change_log.h. Mounts that find names whatever their case, see case_folding.h.
 // Checks: only those that the client makes on a default mount: the sticky bit (EACCES), mode, group and times of another's inode, flags, the
 // trash. Permission bits, ACLs' permissions, chown to another user, privileges for flags and namespaces of xattrs are checked by the kernel in
 // front of the client (EACCES, EPERM) and are not here; where both look, the kernel's errno differs (EPERM for the sticky bit). A mode comes
 // as the kernel hands it on: the umask is taken off. Flags do not keep modes, owners, times and xattrs from being changed, as in JuiceFS.
-// NOT modelled: case-insensitive look-up, the client's caches (of attributes, of blocks, of
-// what is written but not uploaded: a write ends when it is committed). Background work that an operation starts (deletion of data,
-// compaction) is done at its end. Quotas and directory statistics of files with several links when they grow. After a write conflict the
-// real client stores an ACL's id without its rule; here the rule is stored. Symbolic links inside a path are not followed and `..` is EINVAL
-// (the kernel of a real mount resolves them). Only whole hour directories are protected in the trash; their entries may be removed. Trees
-// are removed and cloned one directory after the other, without threads.
+// NOT modelled: the client's caches (of attributes, of blocks, of what is written but not uploaded: a write ends when it is committed).
+// Background work that an operation starts (deletion of data, compaction) is done at its end. Quotas and directory statistics of files with
+// several links when they grow. After a write conflict the real client stores an ACL's id without its rule; here the rule is stored.
+// Symbolic links inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour directories
+// are protected in the trash; their entries may be removed. Trees are removed and cloned one directory after the other, without threads.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
@@ -287,6 +286,9 @@ class Writer {
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
+  /// The entry of this name; on a case-insensitive mount, where there is none, the first in byte order with this name but for its case, whose
+  /// name `name` becomes. For that the directory is read in a transaction of its own, whose failure is as if there were none.
+  sim::Task<Result<std::optional<Dentry>>> FindEntry(Attempt* attempt, Inode directory, Bytes* name);
   /// The inode of a path that must exist.
   sim::Task<int> ResolveExisting(Context* context, Bytes path, Dentry* entry);
   /// Makes sure of this hour's directory; `hour` stays 0 where nothing goes to the trash.
@@ -348,6 +350,7 @@ class Writer {
   static int CheckMove(const Attempt& attempt, const RenameArguments& arguments);
   /// For the change log. `trash`: the hour for what is replaced.
   static std::string MoveText(const RenameArguments& arguments, Inode replaced, Inode trash);
+  sim::Task<Status> RenameRead(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> RenameBody(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> RenameReplaced(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to);
@@ -499,6 +502,7 @@ class Writer {
   QuotaBook quotas_;
   Quota quota_limits_;  // of the operation that sets them
   uint64_t parent_reads_ = 0;
+  uint64_t case_reads_ = 0;
   // What the heartbeat and the flushes read last; -1: nothing yet.
   int64_t used_space_ = -1;
   int64_t used_inodes_ = -1;

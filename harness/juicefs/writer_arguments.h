@@ -62,6 +62,7 @@ struct Writer::RenameArguments {
   Bytes to_name;
   uint32_t flags = 0;
   RemoveArguments replaced;  // hour in; deleted data out
+  [[nodiscard]] bool IsSameName() const { return from_parent == to_parent && from_name == to_name; }
   // Read by RenameBody for RenameReplaced.
   Dentry source;
   Attr source_attr;
