@@ -188,6 +188,36 @@ bool AimDumpAt(sim::Bug bug, CaseShape* shape) {
   }
 }
 
+bool AimAfterlifeAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
+  switch (bug) {
+    case sim::Bug::kSliceIdsReissued:
+    case sim::Bug::kClientsKeepOldIdBatches:
+    case sim::Bug::kConsumersSeeTimeGoBack:
+      DrawAfterlife(random, shape);
+      WriteAfterTheCut(shape);
+      shape->trash_days = 1;
+      shape->afterlife->set_shared_bucket(false);
+      shape->afterlife->set_old_clients(bug != sim::Bug::kSliceIdsReissued);
+      shape->afterlife->set_operations(30);
+      return true;
+    case sim::Bug::kMetadataOlderThanObjects:
+    case sim::Bug::kTwoMastersOneBucket:
+    case sim::Bug::kCleanerDeletesLiveBlocks:
+    case sim::Bug::kRepairOverwritesNewDelta:
+      // What is deleted is deleted at once.
+      DrawAfterlife(random, shape);
+      WriteAfterTheCut(shape);
+      shape->files = std::max(shape->files, 24u);
+      shape->trash_days = 0;
+      shape->afterlife->set_old_clients(false);
+      shape->afterlife->set_shared_bucket(bug == sim::Bug::kTwoMastersOneBucket);
+      shape->afterlife->set_operations(30);
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
@@ -198,6 +228,9 @@ void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
   }
   shape->tool_model = "reference";
   shape->skip_trash = false;
+  if (AimAfterlifeAt(bug, random, shape)) {
+    return;
+  }
   switch (bug) {
     case sim::Bug::kEmptyTreeReadsAsComplete:
     case sim::Bug::kTwoTimestampsOneBackup:
@@ -244,30 +277,6 @@ void AimAt(sim::Bug bug, RandomStream* random, CaseShape* shape) {
       break;
     case sim::Bug::kSplitKeysUnencoded:
       shape->regions = std::max(shape->regions, 3u);
-      break;
-    // Bugs of the afterlife.
-    case sim::Bug::kSliceIdsReissued:
-    case sim::Bug::kClientsKeepOldIdBatches:
-    case sim::Bug::kConsumersSeeTimeGoBack:
-      DrawAfterlife(random, shape);
-      WriteAfterTheCut(shape);
-      shape->trash_days = 1;
-      shape->afterlife->set_shared_bucket(false);
-      shape->afterlife->set_old_clients(bug != sim::Bug::kSliceIdsReissued);
-      shape->afterlife->set_operations(30);
-      break;
-    case sim::Bug::kMetadataOlderThanObjects:
-    case sim::Bug::kTwoMastersOneBucket:
-    case sim::Bug::kCleanerDeletesLiveBlocks:
-    case sim::Bug::kRepairOverwritesNewDelta:
-      // What is deleted is deleted at once.
-      DrawAfterlife(random, shape);
-      WriteAfterTheCut(shape);
-      shape->files = std::max(shape->files, 24u);
-      shape->trash_days = 0;
-      shape->afterlife->set_old_clients(false);
-      shape->afterlife->set_shared_bucket(bug == sim::Bug::kTwoMastersOneBucket);
-      shape->afterlife->set_operations(30);
       break;
     default:
       break;

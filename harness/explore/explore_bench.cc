@@ -84,6 +84,25 @@ BENCHMARK(BM_ProofUnderFaults)->Unit(benchmark::kMillisecond);
 void BM_SmallestProof(benchmark::State& state) { RunShapes(state, Smallest()); }
 BENCHMARK(BM_SmallestProof)->Unit(benchmark::kMillisecond);
 
+// Operations of simulated clients a second: nearly all of the case is what four sessions do, and its backup comes last.
+void BM_OperationsOfSessions(benchmark::State& state) {
+  CaseShape shape = FullSize(1, true);
+  shape.operations_per_writer = 1'000;
+  shape.backup_after_permille = 1'000;
+  VolumeLibrary volumes;
+  const Result<record::Case> c = MakeCase(shape, &volumes);
+  CHECK(c.ok()) << c.status().ToString();
+  uint64_t operations = 0;
+  for (auto _ : state) {
+    const Result<record::CaseRecord> record = RunCase(*c, &volumes);
+    CHECK(record.ok()) << record.status().ToString();
+    CHECK_EQ(record->outcome(), record::SAME);
+    operations += record->counts().operations();
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(operations));
+}
+BENCHMARK(BM_OperationsOfSessions)->Unit(benchmark::kMillisecond);
+
 void BM_MakeCase(benchmark::State& state) {
   VolumeLibrary volumes;
   for (auto _ : state) {

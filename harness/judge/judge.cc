@@ -87,7 +87,7 @@ void FillInPaths(const Evidence& evidence, std::vector<record::Finding>* finding
 
 // A rewrite has no ranges and no files of one form; its records are as new as the target's clock.
 const std::set<std::string>& ChecksOfRewrites() {
-  static const std::set<std::string> kCodes = {"MVCC", "DIFF", "TREE", "INV", "HIST", "EXIT", "LIVE", "STATE"};
+  static const std::set<std::string> kCodes = {"MVCC", "DIFF", "TREE", "INV", "HIST", "OBJ", "WRITE", "GC", "EXIT", "LIVE", "STATE"};
   return kCodes;
 }
 

@@ -49,7 +49,6 @@ class Volume {
     juicefs::WriterOptions options;
     options.id = id;
     options.volume_name = kVolume;
-    options.trash_days = 1;
     options.wall_ns = [this] { return store_.wall_ns(); };
     writers_.push_back(std::make_unique<juicefs::Writer>(&store_, options));
     RandomStream random(seed, "writer-" + std::to_string(id));

@@ -1,4 +1,4 @@
-// Dumps and loads of a generated volume of a million inodes: inodes a second, and memory beyond the keys and values.
+// Dumps, loads and the view of a generated volume of a million inodes: inodes a second, and memory beyond the keys and values.
 //
 // peak_extra_MiB is how far the process's highest resident memory during one run stands above that before it. The volume's records are in
 // memory before; what is written goes to a file or is only counted, so that all of it is what the work itself needs.
@@ -16,6 +16,7 @@
 #include "harness/juicefs/format_volume.h"
 #include "harness/juicefs/image.h"
 #include "harness/juicefs/load_json.h"
+#include "harness/juicefs/view.h"
 #include "harness/juicefs/write_dump.h"
 
 namespace kvjury::juicefs {
@@ -166,6 +167,21 @@ void BM_LoadDump(benchmark::State& state, bool binary) {
   Count(volume, bytes, &state);
 }
 
+// The decoded records and what a mount shows of them.
+void BM_View(benchmark::State& state) {
+  const Volume& volume = Million();
+  const PeakMemory memory;
+  for (auto _ : state) {
+    const VolumeImage image = BuildImage(volume.records);
+    const Result<View> view = BuildView(image);
+    CHECK(view.ok()) << view.status().ToString();
+    CHECK_GT(view->entries.size(), size_t{kFiles});
+  }
+  memory.Report(&state);
+  Count(volume, 0, &state);
+}
+
+BENCHMARK(BM_View)->Unit(benchmark::kMillisecond)->Iterations(2);
 BENCHMARK_CAPTURE(BM_WriteDump, json, false, DumpForm::kWalk)->Unit(benchmark::kMillisecond)->Iterations(2);
 BENCHMARK_CAPTURE(BM_WriteDump, json_fast, false, DumpForm::kFast)->Unit(benchmark::kMillisecond)->Iterations(2);
 BENCHMARK_CAPTURE(BM_WriteDump, binary, true, DumpForm::kWalk)->Unit(benchmark::kMillisecond)->Iterations(2);

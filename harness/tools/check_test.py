@@ -20,7 +20,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import populate
-from real_tools import Folder, Format, JuiceFs, Mount, PROGRAM, Require, Run, Served, TOOLS
+from real_tools import Differences, Folder, Format, JuiceFs, Mount, PROGRAM, Require, Run, Served, TOOLS, View, Walk
 
 
 def Check(*arguments, ok=(0,)):
@@ -228,10 +228,14 @@ class Numbers(unittest.TestCase):
         self.assertEqual([wrong["bytes"] for wrong in objects["wrong_sizes"]], ["1"])
 
 
-class OurVolume(unittest.TestCase):
-    """A volume of 20,000 files that three of our sessions made at once: the real juicefs has nothing to complain about."""
+# A bucket in a folder has no tiers, which is told each time.
+COMPLAINT = "<(WARNING|ERROR|FATAL)>: (?!Set storage tier: not supported)"
 
-    FILES = int(os.environ.get("KVJURY_FILES", "20000"))
+
+class OurVolume(unittest.TestCase):
+    """A volume of many files that three of our sessions made at once: the real juicefs has nothing to complain about."""
+
+    FILES = int(os.environ.get("KVJURY_FILES", "4000"))
 
     def setUp(self):
         self.folder = self.enterContext(Folder())
@@ -246,7 +250,7 @@ class OurVolume(unittest.TestCase):
     def Dumped(self, name):
         path = os.path.join(self.folder, name)
         said = JuiceFs("dump", self.meta, path, "--fast", "--keep-secret-key", timeout_s=300).stdout
-        self.assertNotRegex(said, "<(WARNING|ERROR|FATAL)>")
+        self.assertNotRegex(said, COMPLAINT)
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return json.load(file)
 
@@ -260,13 +264,13 @@ class OurVolume(unittest.TestCase):
         self.assertGreater(int(report["objects"]["slices_used"]), self.FILES / 2)
         # fsck tells of nothing; gc finds every slice in use, and then nothing more to delete.
         said = JuiceFs("fsck", self.meta, timeout_s=300).stdout
-        self.assertNotRegex(said, "<(WARNING|ERROR|FATAL)>")
+        self.assertNotRegex(said, COMPLAINT)
         view = View(self.meta)
         self.assertGreater(len(view), self.FILES)
         tree = self.Dumped("before.json")
         self.assertGreater(int(tree["Counters"]["nextInodes"]), self.FILES)
         said = JuiceFs("gc", self.meta, "--delete", timeout_s=300).stdout
-        self.assertNotRegex(said, "<(ERROR|FATAL)>")
+        self.assertNotRegex(said, COMPLAINT)
         self.assertEqual(Findings(Check(self.meta, "--bucket", self.bucket)["volumes"][0]), [])
         JuiceFs("fsck", self.meta, timeout_s=300)
         with Mount(self.meta) as mount:
@@ -274,7 +278,7 @@ class OurVolume(unittest.TestCase):
             broken = [path for path, entry in walked.items() if "error" in entry]
             self.assertEqual(broken, [])
             self.assertEqual(Differences(walked, View(self.meta), ignore=("sha256", "atime_ns")), [])
-            with open(os.path.join(mount, "shared", "by-the-real-one"), "w", encoding="utf-8") as file:
+            with open(os.path.join(mount, "by-the-real-one"), "w", encoding="utf-8") as file:
                 file.write("written\n")
         self.assertEqual(Findings(Check(self.meta, "--bucket", self.bucket)["volumes"][0]), [])
         kinds = {"".join(sorted({stat_letter(entry["mode"]) for entry in view.values()}))}
