@@ -8,6 +8,9 @@
 // anything but directories start anew (there, only those of files), and a tree whose last transaction may have given it its name is not
 // taken away (there it is, which leaves a name without an inode).
 // Not modelled: threads, the summary of the source for quotas; a listing is one scan where JuiceFS takes pages. The umask is 022.
+#include <fmt/format.h>
+
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -17,6 +20,7 @@ namespace kvjury::juicefs {
 namespace {
 
 constexpr uint32_t kUmask = 022;
+constexpr int kPreserveMode = 2;  // in the change log
 constexpr size_t kEntriesPerBatch = 4096;
 
 }  // namespace
@@ -214,9 +218,12 @@ sim::Task<Status> Writer::CloneBody(Attempt* attempt, CloneArguments* arguments)
     attempt->AddDentry(a.parent, a.name, Dentry{attr.type, a.made});
   }
   attempt->usage.AddInode(attr, 1);
+  attempt->log = fmt::format("CLONE({},{},{},{},{},{},{}):{}", a.source.value(), a.parent.value(), ChangeLogText(a.name), a.made.value(),
+                             a.preserve ? kPreserveMode : 0, kUmask, a.top, a.made.value());
   co_return Status::Ok();
 }
 
+// Has no text in the change log, as in JuiceFS.
 sim::Task<Status> Writer::CloneBatchBody(Attempt* attempt, CloneArguments* arguments) {
   const CloneArguments& a = *arguments;
   Result<std::optional<Attr>> parent = co_await attempt->GetAttr(a.parent);
@@ -229,13 +236,14 @@ sim::Task<Status> Writer::CloneBatchBody(Attempt* attempt, CloneArguments* argum
     attempt->error = EPERM;
   }
   for (size_t i = 0; attempt->error == 0 && i < a.children.size(); ++i) {
-    const Bytes name = a.children[i].first;
+    Bytes name = a.children[i].first;
     const Inode from = a.children[i].second;
     Result<std::optional<Attr>> source = co_await attempt->GetAttr(from);
     if (!source.ok()) {
       co_return source.error();
     }
-    Result<std::optional<Dentry>> present = co_await attempt->GetDentry(a.parent, name);
+    sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, a.parent, &name);
+    Result<std::optional<Dentry>> present = co_await std::move(find);
     if (!present.ok()) {
       co_return present.error();
     }
@@ -337,6 +345,7 @@ sim::Task<Status> Writer::AttachBody(Attempt* attempt, CloneArguments* arguments
   attempt->PutAttr(arguments->parent, parent);
   attempt->AddDentry(arguments->parent, arguments->name, Dentry{kTypeDirectory, arguments->made});
   attempt->DeleteRaw(DetachedKey(arguments->made));
+  attempt->log = fmt::format("ATTACH({},{},{})", arguments->made.value(), arguments->parent.value(), ChangeLogText(arguments->name));
   co_return Status::Ok();
 }
 
@@ -361,6 +370,7 @@ sim::Task<Status> Writer::RemoveDetachedBody(Attempt* attempt, CloneArguments* a
   attempt->RemoveInode(arguments->made, attr, names);
   attempt->DeleteRaw(DirStatKey(arguments->made));
   attempt->DeleteRaw(DetachedKey(arguments->made));
+  attempt->log = fmt::format("CLEANUP({})", arguments->made.value());
   attempt->usage.AddInode(attr, -1);
   co_return Status::Ok();
 }
@@ -382,6 +392,7 @@ sim::Task<Status> Writer::RepairNlinkBody(Attempt* attempt, CloneArguments* argu
   attr.nlink = 2 + static_cast<uint32_t>(std::count_if(list.entries.begin(), list.entries.end(),
                                                        [](const Dentry& entry) { return entry.type == kTypeDirectory; }));
   attempt->PutAttr(arguments->made, attr);
+  attempt->log = fmt::format("REPAIRDIR({})", arguments->made.value());
   co_return Status::Ok();
 }
 

@@ -3,6 +3,8 @@
 // Set and delete are programs of their own (`juicefs quota`): the session learns of them with its next heartbeat. A quota that is set on a
 // directory takes effect with a second transaction, which writes what is used, from the directories' statistics.
 // Not modelled: user and group quotas on a volume whose setting has none (the program would change the setting): EOPNOTSUPP.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "harness/juicefs/writer_arguments.h"
@@ -15,6 +17,9 @@ namespace {
 constexpr const char* LettersOf(QuotaKind kind) {
   return kind == QuotaKind::kDirectory ? "QD" : kind == QuotaKind::kUser ? "QU" : "QG";
 }
+
+/// In the change log.
+constexpr int NumberOf(QuotaKind kind) { return kind == QuotaKind::kDirectory ? 0 : kind == QuotaKind::kUser ? 1 : 2; }
 
 }  // namespace
 
@@ -238,6 +243,7 @@ sim::Task<Status> Writer::SetQuotaBody(Attempt* attempt, QuotaArguments* argumen
   quota.used_space = given.used_space >= 0 ? given.used_space : quota.used_space;
   quota.used_inodes = given.used_inodes >= 0 ? given.used_inodes : quota.used_inodes;
   attempt->PutRaw(key, EncodeQuota(quota));
+  attempt->log = fmt::format("SETQUOTA({},{},{},{})", NumberOf(arguments->kind), arguments->id, given.max_space, given.max_inodes);
   co_return Status::Ok();
 }
 
@@ -259,6 +265,7 @@ sim::Task<Status> Writer::DeleteQuotaBody(Attempt* attempt, QuotaArguments* argu
   quota.max_space = -1;
   quota.max_inodes = -1;
   attempt->PutRaw(key, EncodeQuota(quota));
+  attempt->log = fmt::format("DELQUOTA({},{})", NumberOf(arguments->kind), arguments->id);
   co_return Status::Ok();
 }
 

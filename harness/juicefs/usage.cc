@@ -1,4 +1,6 @@
 // Usage counters and directory statistics, flushed late: their own transactions, lost if the session dies before.
+#include <fmt/format.h>
+
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
@@ -165,6 +167,7 @@ sim::Task<Status> Writer::RecountDirectory(Attempt* attempt, FlushArguments* arg
     AddTo({static_cast<int64_t>(length), static_cast<int64_t>(SpaceOf(length)), 1}, &stat);
   }
   attempt->PutRaw(DirStatKey(arguments->directory), EncodeDirStat(stat));
+  attempt->log = fmt::format("DIRSTAT({},{},{},{})", arguments->directory.value(), stat.length, stat.space, stat.inodes);
   co_return Status::Ok();
 }
 

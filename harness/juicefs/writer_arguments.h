@@ -52,6 +52,7 @@ struct Writer::RemoveArguments {
   bool sustained = false;
   Inode inode;
   uint64_t length = 0;
+  Inode trash;  // out: the hour that took the name; 0: none
 };
 
 struct Writer::RenameArguments {
@@ -61,6 +62,7 @@ struct Writer::RenameArguments {
   Bytes to_name;
   uint32_t flags = 0;
   RemoveArguments replaced;  // hour in; deleted data out
+  [[nodiscard]] bool IsSameName() const { return from_parent == to_parent && from_name == to_name; }
   // Read by RenameBody for RenameReplaced.
   Dentry source;
   Attr source_attr;
@@ -127,11 +129,6 @@ struct Writer::InodeArguments {
   Inode inode;
 };
 
-struct Writer::ChangeLogArguments {
-  std::vector<std::pair<Key, int64_t>> records;  // out of ListChangeLog: by start timestamp, with the time in the text, nanoseconds
-  std::vector<Key> batch;                        // to be removed
-};
-
 struct Writer::LockArguments {
   Inode inode;
   uint64_t owner = 0;
@@ -158,6 +155,7 @@ struct Writer::FlushArguments {
 };
 
 struct Writer::SessionArguments {
+  std::string log;  // for the change log
   std::vector<std::pair<Key, Bytes>> records;
 };
 
@@ -181,6 +179,7 @@ struct Writer::SliceArguments {
   bool only_if_zero = false;       // DeleteReferences: EINVAL otherwise
   int64_t references = 0;          // out of ReadReferences: beyond the first
   Key delayed;                     // DropDelayed: an L key
+  bool elected = true;             // DropDelayed: by the hourly job, not by a tool
   std::vector<SliceName> dropped;  // out of DropDelayed: no reference is left
 };
 
