@@ -87,10 +87,11 @@ std::vector<std::pair<Timestamp, Bytes>> MvccReader::AllValues(std::string_view 
 }
 
 CommitRecord MvccReader::FindCommitRecord(std::string_view key, Timestamp start_ts) const {
+  // From the oldest on: a transaction commits soon after its start, and there may be many newer versions.
   Timestamp newer_change;  // the next newer Put or Delete
   CommitRecord result;
-  for (Iterator at = snapshot_.Scan(ColumnFamily::kWrite, VersionKey(key, Timestamp::Max()),
-                                    NextKey(VersionKey(key, start_ts)));
+  for (Iterator at = snapshot_.ReverseScan(ColumnFamily::kWrite, VersionKey(key, Timestamp::Max()),
+                                           NextKey(VersionKey(key, start_ts)));
        at.Valid(); at.Next()) {
     CommittedWrite found{TimestampOfVersion(at.key()), DecodeWrite(at.value())};
     if (found.write.start_ts == start_ts) {
@@ -101,15 +102,14 @@ CommitRecord MvccReader::FindCommitRecord(std::string_view key, Timestamp start_
     if (found.commit_ts == start_ts) {
       if (found.write.has_overlapped_rollback) {
         result.kind = CommitRecord::Kind::kOverlappedRollback;
-      } else {
-        result.gc_fence = newer_change;
       }
       result.record = std::move(found);
-      return result;
-    }
-    if (found.write.type == WriteType::kPut || found.write.type == WriteType::kDelete) {
+    } else if (!newer_change.valid() && (found.write.type == WriteType::kPut || found.write.type == WriteType::kDelete)) {
       newer_change = found.commit_ts;
     }
+  }
+  if (result.record.has_value() && result.kind != CommitRecord::Kind::kOverlappedRollback) {
+    result.gc_fence = newer_change;
   }
   return result;
 }

@@ -92,6 +92,19 @@ std::string ClaimText(const judge::ToolClaim& claim) {
                        : "failed: " + claim.message;
 }
 
+// Virtual time that a writer spends asleep at most.
+Micros AsleepUsMax(const record::Case& c) {
+  Micros longest_us = 0;
+  for (const record::Writer& writer : c.writers()) {
+    Micros asleep_us = 0;
+    for (const record::Operation& operation : writer.op()) {
+      asleep_us += operation.kind_case() == record::Operation::kSleep ? std::max<Micros>(operation.sleep().duration_us(), 0) : 0;
+    }
+    longest_us = std::max(longest_us, asleep_us);
+  }
+  return longest_us;
+}
+
 // Copies the backup's files into a folder of the local file system.
 Status KeepBackup(objects::ObjectStore* from, const std::string& folder) {
   ASSIGN_OR_RETURN(std::unique_ptr<objects::ObjectStore> to,
@@ -113,9 +126,12 @@ Result<record::CaseRecord> RunCase(const record::Case& c, VolumeLibrary* volumes
   Stage stage(c, volume);
   Proof proof(&stage);
   const Micros run_us_max = Micros{1'000'000} * (c.cluster().run_s_max() > 0 ? c.cluster().run_s_max() : kRunSecondsByDefault) +
-                            AfterlifeUsMax(c, volume->trash_days);
+                            AsleepUsMax(c) + AfterlifeUsMax(c, volume->trash_days);
   const sim::RunEnd end = stage.world().Run(proof.Play(), run_us_max, kEventsMax);
   const judge::Evidence evidence = proof.TakeEvidence(HangText(end, stage.world().late()));
+  if (end != sim::RunEnd::kDone) {
+    stage.scheduler().Abandon();  // whoever still works is where it is
+  }
   judge::Judgement judgement = judge::Judge(evidence);
 
   record::CaseRecord record;

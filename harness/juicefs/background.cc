@@ -1,4 +1,6 @@
 // What a session does by itself, and when: loops that sleep until something is due, and the elections between clients.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "harness/juicefs/writer_arguments.h"
@@ -111,6 +113,7 @@ sim::Task<Status> Writer::SetIfOld(Attempt* attempt, IdArguments* arguments) {
   if (*old_s <= arguments->value - arguments->step) {
     arguments->changed = true;
     attempt->PutRaw(key, EncodeInt64Be(arguments->value));
+    attempt->log = fmt::format("SET({},{})", arguments->counter, arguments->value);
   }
   co_return Status::Ok();
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "harness/juicefs/writer_arguments.h"
@@ -71,53 +72,42 @@ void Writer::AppendToChangeLog(Attempt* attempt, Timestamp start_ts) {
                   fmt::format("{}.{:09}|{}|({},{})", now_ns / kSecondNs, now_ns % kSecondNs, attempt->log, session_id_, logged_));
 }
 
-sim::Task<int> Writer::CleanUpChangeLog(Context* context, Micros age_us_max, int64_t lines_max) {
-  if (age_us_max <= 0 && lines_max <= 0) {
-    co_return 0;
+sim::Task<void> Writer::CleanChangeLog(Context* context, bool elect) {
+  const int64_t lines_max = setting_.change_log_lines_max;
+  const int64_t age_ns_max = setting_.change_log_age_s_max * kSecondNs;
+  if (elect && !co_await Elected(context, "lastCleanupChangelog", kChangeLogPeriodUs)) {
+    co_return;
   }
-  ChangeLogArguments arguments;
-  int error = co_await Run(context, TransactionKind::kSession, &Writer::ListChangeLog, &arguments);
-  const auto count = static_cast<int64_t>(arguments.records.size());
-  const int64_t oldest_ns = options_.wall_ns() - age_us_max * 1000;
-  int64_t seen = 0;
-  for (const auto& [key, time_ns] : arguments.records) {
-    seen += 1;
-    const bool expired = age_us_max > 0 && time_ns != 0 && time_ns < oldest_ns;
-    const bool beyond = lines_max > 0 && seen <= count - lines_max;
-    if (error != 0 || (!expired && !beyond)) {
-      break;  // the records are in the order of their timestamps
+  if (lines_max <= 0 && age_ns_max <= 0) {
+    co_return;
+  }
+  int64_t surplus = 0;
+  if (lines_max > 0) {
+    sim::Task<std::vector<std::pair<Key, Bytes>>> count = Find(context, "XLOG", "XLOH");
+    const std::vector<std::pair<Key, Bytes>> all = co_await std::move(count);
+    surplus = static_cast<int64_t>(all.size()) - lines_max;
+  }
+  const int64_t oldest_ns = options_.wall_ns() - age_ns_max;
+  for (bool more = true; more;) {
+    sim::Task<std::vector<std::pair<Key, Bytes>>> find = Find(context, "XLOG", "XLOH");
+    std::vector<std::pair<Key, Bytes>> records = co_await std::move(find);
+    std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.first.number < b.first.number; });
+    FindArguments batch;
+    for (auto& record : records) {
+      const int64_t time_ns = ChangeLogTimeNs(record.second);
+      const bool expired = age_ns_max > 0 && time_ns != 0 && time_ns < oldest_ns;
+      if (batch.records.size() == kBatchRecords || (!expired && surplus <= 0)) {
+        break;
+      }
+      surplus -= 1;
+      batch.records.push_back(std::move(record));
     }
-    arguments.batch.push_back(key);
-    if (arguments.batch.size() == kBatchRecords) {
-      error = co_await Run(context, TransactionKind::kSession, &Writer::RemoveFromChangeLog, &arguments);
-      arguments.batch.clear();
+    if (batch.records.empty()) {
+      co_return;
     }
+    const int error = co_await Run(context, TransactionKind::kCleanup, &Writer::DeleteRecords, &batch);
+    more = error == 0 && batch.records.size() == kBatchRecords;
   }
-  if (error == 0 && !arguments.batch.empty()) {
-    error = co_await Run(context, TransactionKind::kSession, &Writer::RemoveFromChangeLog, &arguments);
-  }
-  co_return error;
-}
-
-sim::Task<Status> Writer::ListChangeLog(Attempt* attempt, ChangeLogArguments* arguments) {
-  arguments->records.clear();
-  const Key first = ChangelogKey(0, 0);
-  Result<std::vector<std::pair<Key, Bytes>>> records = co_await attempt->ScanFamily(first, 0);
-  if (!records.ok()) {
-    co_return records.error();
-  }
-  for (const auto& [key, text] : *records) {
-    arguments->records.emplace_back(key, ChangeLogTimeNs(text));
-  }
-  std::sort(arguments->records.begin(), arguments->records.end(), [](const auto& a, const auto& b) { return a.first.number < b.first.number; });
-  co_return Status::Ok();
-}
-
-sim::Task<Status> Writer::RemoveFromChangeLog(Attempt* attempt, ChangeLogArguments* arguments) {
-  for (const Key& key : arguments->batch) {
-    attempt->DeleteRaw(key);
-  }
-  co_return Status::Ok();
 }
 
 }  // namespace kvjury::juicefs

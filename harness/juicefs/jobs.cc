@@ -4,9 +4,9 @@
 // Modelled: who does a job is elected anew each period; a job's transactions and their order. Jobs of one client run beside each other, but
 // the trash and the replaced slices, which go at the same time in a real client, one after the other. Not modelled: the 50 minutes after which a
 // real job yields. A job that failed goes on with its next record, as there.
-#include <algorithm>
-#include <cstdio>
+#include <fmt/format.h>
 
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
@@ -15,21 +15,8 @@ namespace kvjury::juicefs {
 namespace {
 
 constexpr Micros kHourUs = 3'600'000'000;
-constexpr Micros kChangelogPeriodUs = 300'000'000;
 constexpr int64_t kHourS = 3600;
 constexpr int64_t kDayS = 86'400;
-constexpr size_t kChangelogEntriesPerTransaction = 1000;
-
-/// Seconds of "1795361340.000000001|CREATE(...)|(1,2)"; nullopt for another form.
-std::optional<int64_t> SecondsOfLogEntry(const Bytes& entry) {
-  long long seconds = 0;
-  char bar = 0;
-  long long nanoseconds = 0;
-  if (std::sscanf(entry.c_str(), "%lld.%lld%c", &seconds, &nanoseconds, &bar) != 3 || bar != '|') {
-    return std::nullopt;
-  }
-  return seconds;
-}
 
 }  // namespace
 
@@ -57,7 +44,7 @@ void Writer::SpawnJobs(sim::Scope* scope) {
     scope->Spawn(name + "/backup", BackupLoop());
   }
   if (setting_.change_log) {
-    scope->Spawn(name + "/changelog", JobLoop("changelog", kChangelogPeriodUs, &Writer::CleanChangelog));
+    scope->Spawn(name + "/changelog", JobLoop("changelog", kChangeLogPeriodUs, &Writer::CleanChangeLog));
   }
 }
 
@@ -65,7 +52,7 @@ sim::Task<void> Writer::CollectGarbage() {
   CHECK(started_ && !options_.mount.read_only) << "garbage is collected by a session that may write";
   Context context = MakeContext(label_.Numbered("garbage", ++collections_));
   context.kind = TransactionKind::kCleanup;
-  for (const Job job : {&Writer::CleanDeletedFiles, &Writer::CleanTrash, &Writer::CleanSlices, &Writer::CleanChangelog, &Writer::CleanDetached}) {
+  for (const Job job : {&Writer::CleanDeletedFiles, &Writer::CleanTrash, &Writer::CleanSlices, &Writer::CleanChangeLog, &Writer::CleanDetached}) {
     sim::Task<void> run = (this->*job)(&context, false);
     co_await std::move(run);
   }
@@ -144,10 +131,10 @@ sim::Task<void> Writer::CleanTrash(Context* context, bool elect) {
   }
   const int64_t days = setting_.trash_days;
   co_await ExpireHours(context, WallSeconds() - (24 * days + 2) * kHourS);
-  co_await CleanDelayedSlices(context, WallSeconds() - days * kDayS);
+  co_await CleanDelayedSlices(context, WallSeconds() - days * kDayS, elect);
 }
 
-sim::Task<void> Writer::CleanDelayedSlices(Context* context, int64_t edge_s) {
+sim::Task<void> Writer::CleanDelayedSlices(Context* context, int64_t edge_s, bool elected) {
   if (edge_s <= 0) {
     co_return;
   }
@@ -158,6 +145,7 @@ sim::Task<void> Writer::CleanDelayedSlices(Context* context, int64_t edge_s) {
   for (const auto& [key, value] : delayed) {
     SliceArguments arguments;
     arguments.delayed = key;
+    arguments.elected = elected;
     const int error = co_await Run(context, TransactionKind::kCleanup, &Writer::DropDelayed, &arguments);
     if (error == 0) {
       co_await DeleteSlices(context, arguments.dropped);
@@ -188,38 +176,8 @@ sim::Task<Status> Writer::DropDelayed(Attempt* attempt, SliceArguments* argument
     }
   }
   attempt->DeleteRaw(key);
+  attempt->log = fmt::format("CLEANUP_{}_SLICES({},{})", arguments->elected ? "DELAYED" : "TRASH", key.id, key.number);
   co_return Status::Ok();
-}
-
-sim::Task<void> Writer::CleanChangelog(Context* context, bool elect) {
-  const int64_t lines_max = setting_.change_log_lines_max;
-  const int64_t age_s_max = setting_.change_log_age_s_max;
-  if (elect && !co_await Elected(context, "lastCleanupChangelog", kChangelogPeriodUs)) {
-    co_return;
-  }
-  if (lines_max <= 0 && age_s_max <= 0) {
-    co_return;
-  }
-  sim::Task<std::vector<std::pair<Key, Bytes>>> find = Find(context, "XLOG", "XLOH");
-  std::vector<std::pair<Key, Bytes>> entries = co_await std::move(find);
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.first.number < b.first.number; });
-  const int64_t surplus = lines_max > 0 ? std::max<int64_t>(static_cast<int64_t>(entries.size()) - lines_max, 0) : 0;
-  const int64_t edge_s = WallSeconds() - age_s_max;
-  size_t count = 0;  // only the oldest ones without a gap
-  while (count < entries.size()) {
-    const std::optional<int64_t> entry_s = SecondsOfLogEntry(entries[count].second);
-    const bool expired = age_s_max > 0 && entry_s.has_value() && *entry_s < edge_s;
-    if (!expired && static_cast<int64_t>(count) >= surplus) {
-      break;
-    }
-    ++count;
-  }
-  for (size_t begin = 0; begin < count; begin += kChangelogEntriesPerTransaction) {
-    FindArguments batch;
-    const size_t end = std::min(begin + kChangelogEntriesPerTransaction, count);
-    batch.records.assign(entries.begin() + static_cast<std::ptrdiff_t>(begin), entries.begin() + static_cast<std::ptrdiff_t>(end));
-    co_await Run(context, TransactionKind::kCleanup, &Writer::DeleteRecords, &batch);
-  }
 }
 
 sim::Task<Status> Writer::DeleteRecords(Attempt* attempt, FindArguments* arguments) {

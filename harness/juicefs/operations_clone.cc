@@ -10,6 +10,9 @@
 // Quotas above the target are charged with the summary of the source, and once more for each copy below it that is no directory: JuiceFS 1.4.2
 // does so, and the quota says too much until it is repaired.
 // Not modelled: threads; a listing is one scan where JuiceFS takes pages. The umask is 022.
+#include <fmt/format.h>
+
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -19,6 +22,7 @@ namespace kvjury::juicefs {
 namespace {
 
 constexpr uint32_t kUmask = 022;
+constexpr int kPreserveMode = 2;  // in the change log
 constexpr size_t kEntriesPerBatch = 4096;
 
 }  // namespace
@@ -230,9 +234,12 @@ sim::Task<Status> Writer::CloneBody(Attempt* attempt, CloneArguments* arguments)
     attempt->AddDentry(a.parent, a.name, Dentry{attr.type, a.made});
   }
   attempt->usage.AddInode(attr, 1);
+  attempt->log = fmt::format("CLONE({},{},{},{},{},{},{}):{}", a.source.value(), a.parent.value(), ChangeLogText(a.name), a.made.value(),
+                             a.preserve ? kPreserveMode : 0, kUmask, a.top, a.made.value());
   co_return Status::Ok();
 }
 
+// Has no text in the change log, as in JuiceFS.
 sim::Task<Status> Writer::CloneBatchBody(Attempt* attempt, CloneArguments* arguments) {
   const CloneArguments& a = *arguments;
   Result<std::optional<Attr>> parent = co_await attempt->GetAttr(a.parent);
@@ -245,13 +252,14 @@ sim::Task<Status> Writer::CloneBatchBody(Attempt* attempt, CloneArguments* argum
     attempt->error = EPERM;
   }
   for (size_t i = 0; attempt->error == 0 && i < a.children.size(); ++i) {
-    const Bytes name = a.children[i].first;
+    Bytes name = a.children[i].first;
     const Inode from = a.children[i].second;
     Result<std::optional<Attr>> source = co_await attempt->GetAttr(from);
     if (!source.ok()) {
       co_return source.error();
     }
-    Result<std::optional<Dentry>> present = co_await attempt->GetDentry(a.parent, name);
+    sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, a.parent, &name);
+    Result<std::optional<Dentry>> present = co_await std::move(find);
     if (!present.ok()) {
       co_return present.error();
     }
@@ -354,6 +362,7 @@ sim::Task<Status> Writer::AttachBody(Attempt* attempt, CloneArguments* arguments
   attempt->PutAttr(arguments->parent, parent);
   attempt->AddDentry(arguments->parent, arguments->name, Dentry{kTypeDirectory, arguments->made});
   attempt->DeleteRaw(DetachedKey(arguments->made));
+  attempt->log = fmt::format("ATTACH({},{},{})", arguments->made.value(), arguments->parent.value(), ChangeLogText(arguments->name));
   co_return Status::Ok();
 }
 
@@ -378,6 +387,7 @@ sim::Task<Status> Writer::RemoveDetachedBody(Attempt* attempt, CloneArguments* a
   attempt->RemoveInode(arguments->made, attr, names);
   attempt->DeleteRaw(DirStatKey(arguments->made));
   attempt->DeleteRaw(DetachedKey(arguments->made));
+  attempt->log = fmt::format("CLEANUP({})", arguments->made.value());
   attempt->usage.AddInode(attr, -1);
   co_return Status::Ok();
 }
@@ -399,6 +409,7 @@ sim::Task<Status> Writer::RepairNlinkBody(Attempt* attempt, CloneArguments* argu
   attr.nlink = 2 + static_cast<uint32_t>(std::count_if(list.entries.begin(), list.entries.end(),
                                                        [](const Dentry& entry) { return entry.type == kTypeDirectory; }));
   attempt->PutAttr(arguments->made, attr);
+  attempt->log = fmt::format("REPAIRDIR({})", arguments->made.value());
   co_return Status::Ok();
 }
 

@@ -172,6 +172,8 @@ sim::Task<Status> Writer::CompactBody(Attempt* attempt, CompactArguments* argume
   const auto replaced = static_cast<uint32_t>(a.seen.size()) - a.skipped;
   attempt->ReplaceSlices(a.inode, a.chunk, *std::move(read), a.skipped, replaced, a.made);
   attempt->PutReferences({a.made.id, a.made.size}, 0);
+  attempt->log = fmt::format("COMPACTCHUNK({},{},{},{},{},{},{})", a.inode.value(), a.chunk, a.skipped, replaced, a.made.position, a.made.id,
+                             a.made.size);
   std::vector<SliceName> delayed;
   std::map<SliceName, int64_t> references;
   for (size_t i = a.skipped; i < a.seen.size(); ++i) {

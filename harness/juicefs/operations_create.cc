@@ -1,4 +1,7 @@
 // mkdir, create, mknod, symlink and link.
+#include <fmt/format.h>
+
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -97,7 +100,8 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
     co_return Status::Ok();
   }
   Attr parent = **read;
-  Result<std::optional<Dentry>> present = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, arguments->parent, &arguments->name);
+  Result<std::optional<Dentry>> present = co_await std::move(find);
   if (!present.ok()) {
     co_return present.error();
   }
@@ -131,7 +135,8 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
   }
   const bool nlink_changed = directory && MayChangeNlink(*attempt);
   parent.nlink += nlink_changed ? 1 : 0;
-  if (TouchParent(*attempt, nlink_changed, &parent)) {
+  const bool parent_changed = TouchParent(*attempt, nlink_changed, &parent);
+  if (parent_changed) {
     attempt->PutAttr(arguments->parent, parent);
   }
   if (directory) {
@@ -139,6 +144,10 @@ sim::Task<Status> Writer::CreateBody(Attempt* attempt, CreateArguments* argument
   }
   attempt->usage.AddInode(attr, 1);
   attempt->usage.AddEntry(arguments->parent, attr, 1);
+  // The mode that was asked for; the umask is taken off already. "linux": by whose rules the group is chosen.
+  attempt->log = fmt::format("CREATE({},{},{},{},{},{},0,{},linux,{}):{}", arguments->parent.value(), ChangeLogText(arguments->name),
+                             attempt->uid, attempt->gid, arguments->type, arguments->mode & 07777, ChangeLogText(arguments->target),
+                             parent_changed, arguments->inode.value());
   co_return Status::Ok();
 }
 
@@ -199,7 +208,8 @@ sim::Task<Status> Writer::LinkBody(Attempt* attempt, LinkArguments* arguments) {
   if (attempt->error != 0) {
     co_return Status::Ok();
   }
-  Result<std::optional<Dentry>> present = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, arguments->parent, &arguments->name);
+  Result<std::optional<Dentry>> present = co_await std::move(find);
   if (!present.ok()) {
     co_return present.error();
   }
@@ -231,10 +241,13 @@ sim::Task<Status> Writer::LinkBody(Attempt* attempt, LinkArguments* arguments) {
   attempt->PutLinkCount(arguments->inode, arguments->parent, *count + added);
   attempt->AddDentry(arguments->parent, arguments->name, Dentry{attr.type, arguments->inode});
   attempt->PutAttr(arguments->inode, attr);
-  if (TouchParent(*attempt, false, &parent)) {
+  const bool parent_changed = TouchParent(*attempt, false, &parent);
+  if (parent_changed) {
     attempt->PutAttr(arguments->parent, parent);
   }
   attempt->usage.AddEntry(arguments->parent, attr, 1);
+  attempt->log = fmt::format("LINK({},{},{},{}):{}", arguments->inode.value(), arguments->parent.value(), ChangeLogText(arguments->name),
+                             parent_changed, attr.nlink);
   co_return Status::Ok();
 }
 

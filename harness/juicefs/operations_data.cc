@@ -111,6 +111,8 @@ sim::Task<Status> Writer::WriteBody(Attempt* attempt, WriteArguments* arguments)
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(arguments->inode, attr);
   attempt->AppendSlice(arguments->inode, arguments->chunk, *std::move(records), arguments->slice);
+  attempt->log = fmt::format("WRITE({},{},{},{},{},{},{}):{}", arguments->inode.value(), arguments->chunk, arguments->slice.position,
+                             arguments->slice.id, arguments->slice.length, attr.mtime_s, attr.mtime_ns, arguments->records);
   co_return Status::Ok();
 }
 
@@ -195,6 +197,7 @@ sim::Task<Status> Writer::TruncateBody(Attempt* attempt, TruncateArguments* argu
     rest.length = static_cast<uint32_t>(high % kChunkBytes);
     attempt->AppendSlice(inode, high_chunk, *std::move(high_records), rest);
   }
+  attempt->log = fmt::format("TRUNCATE({},{},{},{})", inode.value(), attr.length, arguments->length, arguments->by_handle ? 1 : 0);
   attr.length = arguments->length;
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(inode, attr);

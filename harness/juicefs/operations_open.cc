@@ -1,7 +1,9 @@
 // open and close: handles of this session, and files that live on without a name until their last close.
 //
 // Open files are known to the client alone: another session that drops the last link deletes the data. What the kernel does with O_TRUNC
-// (a truncation through the new handle) and with O_APPEND (each write begins at the length that a look-up shows) is done here.
+// (a truncation right after the open) and with O_APPEND (each write begins at the length that a look-up shows) is done here.
+#include <fmt/format.h>
+
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
@@ -51,8 +53,9 @@ sim::Task<int> Writer::OpenAt(Context* context, Bytes path, uint32_t handle, uin
   }
   open_files_[handle] = OpenFile{inode, flags};
   if ((flags & kTruncateFlag) != 0) {
-    sim::Task<int> truncate = TruncateAt(context, Bytes(), handle, 0);
-    error = co_await std::move(truncate);
+    TruncateArguments truncate;  // to nothing; not by the handle, as the kernel asks for it
+    truncate.inode = inode;
+    error = co_await Run(context, TransactionKind::kOperation, &Writer::TruncateBody, &truncate);
     if (error != 0) {
       co_await CloseHandle(context, handle);
     }
@@ -124,6 +127,7 @@ sim::Task<Status> Writer::DropSustainedBody(Attempt* attempt, SustainedArguments
   attempt->PutRaw(DeletedFileKey(arguments->inode, attr.length), EncodeInt64Be(WallSeconds()));
   attempt->RemoveInode(arguments->inode, attr, {});
   attempt->DeleteRaw(SustainedKey(arguments->session, arguments->inode));
+  attempt->log = fmt::format("DELSUSTAINED({},{})", arguments->session, arguments->inode.value());
   attempt->usage.AddInode(attr, -1);
   arguments->data_deleted = true;
   arguments->length = attr.length;

@@ -5,6 +5,8 @@
 // A rename from below one quota to below another moves what the source held when the rename began, as the session knew it; where the target is
 // exchanged, only its own numbers go back, not what is below it (as in JuiceFS 1.4: such quotas stay wrong until they are repaired).
 // Not modelled: user and group quotas on a volume whose setting has none (the program would change the setting): EOPNOTSUPP.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "harness/juicefs/writer_arguments.h"
@@ -17,6 +19,9 @@ namespace {
 constexpr const char* LettersOf(QuotaKind kind) {
   return kind == QuotaKind::kDirectory ? "QD" : kind == QuotaKind::kUser ? "QU" : "QG";
 }
+
+/// In the change log.
+constexpr int NumberOf(QuotaKind kind) { return kind == QuotaKind::kDirectory ? 0 : kind == QuotaKind::kUser ? 1 : 2; }
 
 }  // namespace
 
@@ -315,6 +320,7 @@ sim::Task<Status> Writer::SetQuotaBody(Attempt* attempt, QuotaArguments* argumen
   quota.used_space = given.used_space >= 0 ? given.used_space : quota.used_space;
   quota.used_inodes = given.used_inodes >= 0 ? given.used_inodes : quota.used_inodes;
   attempt->PutRaw(key, EncodeQuota(quota));
+  attempt->log = fmt::format("SETQUOTA({},{},{},{})", NumberOf(arguments->kind), arguments->id, given.max_space, given.max_inodes);
   co_return Status::Ok();
 }
 
@@ -336,6 +342,7 @@ sim::Task<Status> Writer::DeleteQuotaBody(Attempt* attempt, QuotaArguments* argu
   quota.max_space = -1;
   quota.max_inodes = -1;
   attempt->PutRaw(key, EncodeQuota(quota));
+  attempt->log = fmt::format("DELQUOTA({},{})", NumberOf(arguments->kind), arguments->id);
   co_return Status::Ok();
 }
 

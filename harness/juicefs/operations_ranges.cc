@@ -2,6 +2,8 @@
 //
 // The errno of odd calls is what a mount gives: the kernel looks at the mode before JuiceFS does (and knows no collapse and no insert
 // through FUSE). A copy whose source ends before the range begins copies nothing and is no error.
+#include <fmt/format.h>
+
 #include "harness/juicefs/compaction_plan.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -84,6 +86,7 @@ sim::Task<Status> Writer::FallocateBody(Attempt* attempt, FallocateArguments* ar
   attr.length = new_length;
   SetModified(&attr, options_.wall_ns());
   attempt->PutAttr(arguments->inode, attr);
+  attempt->log = fmt::format("FALLOCATE({},{},{},{})", arguments->inode.value(), arguments->offset, arguments->length, arguments->mode);
   if ((arguments->mode & (kZeroRange | kPunchHole)) == 0) {
     co_return Status::Ok();
   }
@@ -192,6 +195,8 @@ sim::Task<Status> Writer::CopyFileRangeBody(Attempt* attempt, CopyArguments* arg
     attempt->AppendSlices(arguments->to, chunk, *std::move(records), pieces);
   }
   attempt->PutAttr(arguments->to, target);
+  attempt->log = fmt::format("COPYFILERANGE({},{},{},{},{}):{}", arguments->from.value(), arguments->from_offset, arguments->to.value(),
+                             arguments->to_offset, arguments->copied_bytes, target.length);
   std::map<SliceName, int64_t> references = arguments->references;
   sim::Task<Status> count = attempt->AddReferences(std::move(references));
   co_return co_await std::move(count);

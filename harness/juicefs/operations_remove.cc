@@ -1,4 +1,7 @@
 // unlink and rmdir, with and without trash.
+#include <fmt/format.h>
+
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -53,7 +56,9 @@ sim::Task<void> Writer::AfterDrop(Context* context, RemoveArguments dropped) {
 sim::Task<Status> Writer::UnlinkBody(Attempt* attempt, RemoveArguments* arguments) {
   arguments->data_deleted = false;
   arguments->sustained = false;
-  Result<std::optional<Dentry>> entry = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  arguments->trash = Inode();
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, arguments->parent, &arguments->name);
+  Result<std::optional<Dentry>> entry = co_await std::move(find);
   if (!entry.ok()) {
     co_return entry.error();
   }
@@ -97,9 +102,12 @@ sim::Task<Status> Writer::UnlinkBody(Attempt* attempt, RemoveArguments* argument
     const Status dropped = co_await std::move(drop);
     CO_RETURN_IF_ERROR(dropped);
   }
-  if (!IsTrash(arguments->parent) && TouchParent(*attempt, false, &parent)) {
+  const bool parent_changed = !IsTrash(arguments->parent) && TouchParent(*attempt, false, &parent);
+  if (parent_changed) {
     attempt->PutAttr(arguments->parent, parent);
   }
+  attempt->log = fmt::format("UNLINK({},{},{},{},{}):{}", arguments->parent.value(), ChangeLogText(arguments->name), arguments->trash.value(),
+                             arguments->sustained, parent_changed, dentry.inode.value());
   co_return Status::Ok();
 }
 
@@ -119,6 +127,7 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
       hour = Inode();  // the same name of the same file is in the trash already
     }
   }
+  outcome->trash = hour;
   const bool several_links = !attr.parent.valid();
   attempt->usage.AddEntry(parent, attr, -1);
   SetChanged(&attr, options_.wall_ns());
@@ -234,7 +243,8 @@ sim::Task<int> Writer::RmdirAt(Context* context, Bytes path, bool skip_trash) {
 }
 
 sim::Task<Status> Writer::RmdirBody(Attempt* attempt, RemoveArguments* arguments) {
-  Result<std::optional<Dentry>> entry = co_await attempt->GetDentry(arguments->parent, arguments->name);
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, arguments->parent, &arguments->name);
+  Result<std::optional<Dentry>> entry = co_await std::move(find);
   if (!entry.ok()) {
     co_return entry.error();
   }
@@ -288,6 +298,9 @@ sim::Task<Status> Writer::RmdirBody(Attempt* attempt, RemoveArguments* arguments
       attempt->PutAttr(arguments->parent, parent);
     }
   }
+  const bool to_trash = read->has_value() && ((*read)->flags & kFlagSkipTrash) == 0;
+  attempt->log = fmt::format("RMDIR({},{},{}):{}", arguments->parent.value(), ChangeLogText(arguments->name),
+                             to_trash ? arguments->hour.value() : 0, dentry.inode.value());
   co_return Status::Ok();
 }
 

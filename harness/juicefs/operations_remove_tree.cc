@@ -3,6 +3,10 @@
 // Entries of a batch follow the rules of unlink, with one difference: the attribute of a file with several names in the batch is
 // written once. What others create meanwhile is listed again; a name that leads elsewhere by then is left alone.
 // Not modelled: threads; a listing is one scan where JuiceFS takes 10,000 entries at a time.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -242,9 +246,21 @@ sim::Task<Status> Writer::BatchUnlinkBody(Attempt* attempt, BatchUnlinkArguments
     }
     attempt->PutLinkCount(inode, a.directory, *here - 1);
   }
-  if (!a.entries.empty() && !IsTrash(a.directory) && TouchParent(*attempt, false, &a.parent)) {
+  if (a.entries.empty()) {
+    co_return Status::Ok();
+  }
+  const bool parent_changed = !IsTrash(a.directory) && TouchParent(*attempt, false, &a.parent);
+  if (parent_changed) {
     attempt->PutAttr(a.directory, a.parent);
   }
+  std::vector<std::string> names;
+  std::vector<uint64_t> inodes;
+  for (const BatchUnlinkArguments::Entry& entry : a.entries) {
+    names.push_back(ChangeLogText(entry.name));
+    inodes.push_back(entry.dentry.inode.value());
+  }
+  attempt->log = fmt::format("UNLINKBATCH({},{},{},{}):{}", a.directory.value(), fmt::join(names, ","), a.hour.value(), parent_changed,
+                             fmt::join(inodes, ","));
   co_return Status::Ok();
 }
 

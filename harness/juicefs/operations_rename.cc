@@ -2,6 +2,10 @@
 //
 // JuiceFS itself refuses only two shapes of loops and leaves deeper ones to the kernel of one mount. The kernel's check is
 // done here on the two paths, so that a cycle comes only from concurrent mounts, as on real volumes.
+#include <fmt/format.h>
+
+#include "harness/juicefs/case_folding.h"
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -69,8 +73,8 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   if (flags != 0 && flags != kNoReplace && flags != kExchange) {
     co_return EINVAL;
   }
-  const Bytes from_normal = NormalPath(from);
-  const Bytes to_normal = NormalPath(to);
+  Bytes from_normal = NormalPath(from);
+  Bytes to_normal = NormalPath(to);
   Place source;
   sim::Task<int> resolve_source = Resolve(context, std::move(from), &source);
   int error = co_await std::move(resolve_source);
@@ -89,6 +93,14 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   }
   if (!source.entry.has_value()) {
     co_return ENOENT;
+  }
+  if (options_.mount.case_insensitive) {
+    from_normal = FoldCase(from_normal);
+    to_normal = FoldCase(to_normal);
+    const bool same_place = source.parent == target.parent && FoldCase(source.name) == FoldCase(target.name);
+    if (same_place && target.entry.has_value() && target.entry->inode == source.entry->inode) {
+      target.entry.reset();  // the name itself gets another case
+    }
   }
   // From here to EnsureTrash: what the kernel sees by its own look-ups, in its order.
   if (flags == kNoReplace && target.entry.has_value()) {
@@ -153,6 +165,12 @@ int Writer::CheckMove(const Attempt& attempt, const RenameArguments& a) {
   return IsKeptFromMovingAway(attempt, a.from_parent != a.to_parent, a.from_attr, a.source_attr) ? EACCES : 0;
 }
 
+// The hour is told also where nothing was replaced.
+std::string Writer::MoveText(const RenameArguments& a, Inode replaced, Inode trash) {
+  return fmt::format("MOVE({},{},{},{},{},{},{}):{}", a.from_parent.value(), ChangeLogText(a.from_name), a.to_parent.value(),
+                     ChangeLogText(a.to_name), a.flags, replaced.value(), trash.value(), a.source.inode.value());
+}
+
 sim::Task<Status> Writer::MoveInode(Attempt* attempt, Inode inode, Attr attr, Inode from, Inode to) {
   SetChanged(&attr, options_.wall_ns());
   if (attr.parent.valid()) {
@@ -184,14 +202,10 @@ void Writer::ChargeQuotaMove(const RenameArguments& a, UsageDelta* usage) {
   }
 }
 
-sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* arguments) {
+sim::Task<Status> Writer::RenameRead(Attempt* attempt, RenameArguments* arguments) {
   RenameArguments& a = *arguments;
-  a.replaced.data_deleted = false;
-  a.replaced.sustained = false;
-  if (a.from_parent == a.to_parent && a.from_name == a.to_name) {
-    co_return Status::Ok();
-  }
-  Result<std::optional<Dentry>> source = co_await attempt->GetDentry(a.from_parent, a.from_name);
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, a.from_parent, &a.from_name);
+  Result<std::optional<Dentry>> source = co_await std::move(find);
   if (!source.ok()) {
     co_return source.error();
   }
@@ -219,15 +233,35 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
   a.from_attr = **from_attr;
   a.to_attr = **to_attr;
   a.source_attr = **source_attr;
+  co_return Status::Ok();
+}
+
+sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* arguments) {
+  RenameArguments& a = *arguments;
+  a.replaced.data_deleted = false;
+  a.replaced.sustained = false;
+  if (a.IsSameName()) {
+    co_return Status::Ok();
+  }
+  sim::Task<Status> reading = RenameRead(attempt, arguments);
+  const Status read = co_await std::move(reading);
+  CO_RETURN_IF_ERROR(read);
+  if (attempt->error != 0 || a.IsSameName()) {
+    co_return Status::Ok();
+  }
   attempt->error = CheckMove(*attempt, a);
   if (attempt->error != 0) {
     co_return Status::Ok();
   }
-  Result<std::optional<Dentry>> target = co_await attempt->GetDentry(a.to_parent, a.to_name);
+  Bytes stored = a.to_name;
+  sim::Task<Result<std::optional<Dentry>>> find = FindEntry(attempt, a.to_parent, &stored);
+  Result<std::optional<Dentry>> target = co_await std::move(find);
   if (!target.ok()) {
     co_return target.error();
   }
-  if (target->has_value()) {
+  // Not if the name itself gets another case.
+  if (target->has_value() && (a.from_parent != a.to_parent || stored != a.from_name)) {
+    a.to_name = stored;
     a.target = **target;
     sim::Task<Status> replace = RenameReplaced(attempt, arguments);
     co_return co_await std::move(replace);
@@ -255,6 +289,7 @@ sim::Task<Status> Writer::RenameBody(Attempt* attempt, RenameArguments* argument
   if (TouchParent(*attempt, nlink_changed, &a.to_attr)) {
     attempt->PutAttr(a.to_parent, a.to_attr);
   }
+  attempt->log = MoveText(a, Inode(), a.replaced.hour);
   co_return Status::Ok();
 }
 
@@ -352,6 +387,7 @@ sim::Task<Status> Writer::RenameReplaced(Attempt* attempt, RenameArguments* argu
   if (TouchParent(*attempt, gains.to_changed, &a.to_attr)) {
     attempt->PutAttr(a.to_parent, a.to_attr);
   }
+  attempt->log = MoveText(a, a.target.inode, (replaced.flags & kFlagSkipTrash) != 0 ? Inode() : a.replaced.hour);
   co_return Status::Ok();
 }
 

@@ -1,4 +1,8 @@
 // Look-ups of paths by point reads, and the hour directories of the trash.
+#include <fmt/format.h>
+
+#include "harness/juicefs/case_folding.h"
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/view.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -42,7 +46,9 @@ sim::Task<int> Writer::Resolve(Context* context, Bytes path, Place* place) {
       place->entry = Dentry{kTypeDirectory, kTrashInode};  // answered without a record
       continue;
     }
-    Result<std::optional<Dentry>> entry = co_await reader.GetDentry(directory, place->name);
+    // place->name stays as it was asked for: on a case-insensitive mount each operation looks for its case again.
+    sim::Task<Result<std::optional<Dentry>>> find = FindEntry(&reader, directory, &name);
+    Result<std::optional<Dentry>> entry = co_await std::move(find);
     if (!entry.ok()) {
       co_return EIO;
     }
@@ -58,6 +64,26 @@ sim::Task<int> Writer::Resolve(Context* context, Bytes path, Place* place) {
     }
   }
   co_return 0;
+}
+
+sim::Task<Result<std::optional<Dentry>>> Writer::FindEntry(Attempt* attempt, Inode directory, Bytes* name) {
+  const Bytes exact = *name;
+  Result<std::optional<Dentry>> entry = co_await attempt->GetDentry(directory, exact);
+  if (!entry.ok() || entry->has_value() || !options_.mount.case_insensitive) {
+    co_return entry;
+  }
+  Context context = MakeContext(label_.Numbered("case", ++case_reads_));
+  ListArguments list;
+  list.inode = directory;
+  const int error = co_await Run(&context, TransactionKind::kOperation, &Writer::ListBody, &list);
+  const Bytes folded = FoldCase(*name);
+  for (size_t i = 0; error == 0 && i < list.names.size(); ++i) {
+    if (FoldCase(list.names[i]) == folded) {
+      *name = list.names[i];
+      co_return std::optional<Dentry>(list.entries[i]);
+    }
+  }
+  co_return std::optional<Dentry>();
 }
 
 sim::Task<int> Writer::ResolveExisting(Context* context, Bytes path, Dentry* entry) {
@@ -143,6 +169,8 @@ sim::Task<Status> Writer::MakeTrashDirectory(Attempt* attempt, TrashArguments* a
   attempt->PutRaw(DirStatKey(arguments->hour), EncodeDirStat({}));
   attempt->usage.space = 4096;
   attempt->usage.inodes = 1;
+  attempt->log = fmt::format("CREATE({},{},0,0,{},{},0,,linux,false):{}", kTrashInode.value(), ChangeLogText(arguments->name), kTypeDirectory,
+                             attr.mode, arguments->hour.value());
   co_return Status::Ok();
 }
 

@@ -1,6 +1,7 @@
 // The session: setting, records, heartbeats, the clean-up of sessions whose client is gone, and the end.
 #include <fmt/format.h>
 
+#include "harness/juicefs/change_log.h"
 #include "harness/juicefs/rfc3339.h"
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
@@ -82,6 +83,7 @@ sim::Task<Status> Writer::PutSessionRecords(Attempt* attempt, SessionArguments* 
   for (const auto& [key, value] : arguments->records) {
     attempt->PutRaw(key, value);
   }
+  attempt->log = arguments->log;
   co_return Status::Ok();
 }
 
@@ -111,6 +113,9 @@ sim::Task<Status> Writer::Start() {
     if (!setting_.change_log) {
       information.records = {records.records.back()};
       records.records.pop_back();
+    } else {
+      const Bytes expiry = records.records.front().second;
+      records.log = fmt::format("NEWSESSION({},{},{})", session_id_, DecodeInt64Be(expiry).value(), ChangeLogText(records.records.back().second));
     }
     if (co_await Run(&context, TransactionKind::kSession, &Writer::PutSessionRecords, &records) != 0) {
       co_return Status::Unavailable("no session expiry");
@@ -275,6 +280,7 @@ sim::Task<Status> Writer::RemoveSessionRecords(Attempt* attempt, StaleArguments*
   attempt->DeleteRaw(SessionKey(KeyKind::kSessionExpiry, arguments->session));
   attempt->DeleteRaw(SessionKey(KeyKind::kSessionHeartbeat, arguments->session));
   attempt->DeleteRaw(SessionKey(KeyKind::kSessionInfo, arguments->session));
+  attempt->log = fmt::format("CLEANSESSION({})", arguments->session);
   co_return Status::Ok();
 }
 

@@ -61,6 +61,7 @@ sim::Task<Status> Writer::DeleteChunk(Attempt* attempt, ChunkDeletionArguments* 
     references[slice] -= 1;
   }
   attempt->DeleteRaw(ChunkKey(arguments->inode, arguments->chunk));
+  attempt->log = fmt::format("DELCHUNK({},{})", arguments->inode.value(), arguments->chunk);
   for (const auto& [slice, count] : references) {
     attempt->PutReferences(slice, count);
     if (count < 0) {
@@ -103,6 +104,9 @@ sim::Task<Status> Writer::DeleteReferences(Attempt* attempt, SliceArguments* arg
     }
   }
   attempt->DeleteRaw(SliceReferencesKey(arguments->slice.id, arguments->slice.size));
+  if (!arguments->only_if_zero) {
+    attempt->log = fmt::format("DELETESLICE({},{})", arguments->slice.id, arguments->slice.size);
+  }
   co_return Status::Ok();
 }
 

@@ -58,6 +58,7 @@ TestMount::TestMount(Options options) : world_(CaseOf(options)), store_(&world_.
     writer.volume_name = kVolume;
     writer.wall_ns = [this] { return store_.wall_ns(); };
     writer.blocks = blocks_.get();
+    writer.mount = id == 1 ? options.mount : MountOptions();
     writers_.push_back(std::make_unique<Writer>(&store_, writer));
     Run(StartWriter(writers_.back().get()));
   }

@@ -19,6 +19,7 @@ class TestMount {
     uint32_t writers = 1;
     bool blocks = false;
     uint32_t block_bytes = 4096;
+    MountOptions mount;               // of the first writer; all others have defaults
     std::string failing_object_step;  // label of a call to the bucket that fails
   };
   explicit TestMount(Options options);

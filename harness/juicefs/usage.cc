@@ -1,4 +1,6 @@
 // Usage counters and directory statistics, flushed late: their own transactions, lost if the session dies before.
+#include <fmt/format.h>
+
 #include "harness/juicefs/writer_arguments.h"
 #include "harness/juicefs/writer_run.h"
 
@@ -220,6 +222,7 @@ sim::Task<Status> Writer::RecountDirectory(Attempt* attempt, FlushArguments* arg
   }
   attempt->PutRaw(DirStatKey(arguments->directory), EncodeDirStat(stat));
   arguments->counted = stat;
+  attempt->log = fmt::format("DIRSTAT({},{},{},{})", arguments->directory.value(), stat.length, stat.space, stat.inodes);
   co_return Status::Ok();
 }
 

@@ -88,6 +88,7 @@ sim::Task<Status> Writer::IncrementCounter(Attempt* attempt, IdArguments* argume
   }
   arguments->value = *value + arguments->step;
   attempt->PutCounter(arguments->counter, arguments->value);
+  attempt->log = fmt::format("INCR_COUNTER({},{})", arguments->counter, arguments->step);
   co_return Status::Ok();
 }
 

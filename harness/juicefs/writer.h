@@ -10,18 +10,17 @@
 // rules, flags and tiers, BSD and POSIX locks, access times. Of the session: setting, records, heartbeats with what they read (the client
 // ends itself when the volume is gone or another one), clean-up of the dead ones of others; mounts that are read-only; clients that die. A
 // session that is cleaned by others while it lives loses its locks and comes back with its next heartbeat, as a real one. The elected jobs,
-// see jobs.cc. Quotas of directories, users and groups and limits of the volume, see operations_quota.cc. The change log's texts for
-// attributes, xattrs, ACLs, locks and access times.
+// see jobs.cc. Quotas of directories, users and groups and limits of the volume, see operations_quota.cc. The change log with the
+// text of every transaction that has one, see change_log.h. Mounts that find names whatever their case, see case_folding.h.
 // Checks: only those that the client makes on a default mount: the sticky bit (EACCES), mode, group and times of another's inode, flags, the
 // trash. Permission bits, ACLs' permissions, chown to another user, privileges for flags and namespaces of xattrs are checked by the kernel in
 // front of the client (EACCES, EPERM) and are not here; where both look, the kernel's errno differs (EPERM for the sticky bit). A mode comes
 // as the kernel hands it on: the umask is taken off. Flags do not keep modes, owners, times and xattrs from being changed, as in JuiceFS.
-// NOT modelled: the change log's texts for all other operations, case-insensitive look-up, the client's caches (of attributes, of blocks, of
-// what is written but not uploaded: a write ends when it is committed). Background work that an operation starts (deletion of data,
-// compaction, statistics of files with several links) is done at its end. After a write conflict the
-// real client stores an ACL's id without its rule; here the rule is stored. Symbolic links inside a path are not followed and `..` is EINVAL
-// (the kernel of a real mount resolves them). Only whole hour directories are protected in the trash; their entries may be removed. Trees
-// are removed and cloned one directory after the other, without threads.
+// NOT modelled: the client's caches (of attributes, of blocks, of what is written but not uploaded: a write ends when it is committed).
+// Background work that an operation starts (deletion of data, compaction, statistics of files with several links) is
+// done at its end. After a write conflict the real client stores an ACL's id without its rule; here the rule is stored.
+// Symbolic links inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour directories
+// are protected in the trash; their entries may be removed. Trees are removed and cloned one directory after the other, without threads.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
@@ -127,7 +126,7 @@ class Writer {
   };
   enum class FileUse : uint8_t { kRead, kWrite, kTruncate };
   // See writer_arguments.h.
-  struct AclArguments; struct ChangeLogArguments; struct CreateArguments; struct LinkArguments; struct LinkCountsArguments;
+  struct AclArguments; struct CreateArguments; struct LinkArguments; struct LinkCountsArguments;
   struct RemoveArguments; struct RenameArguments; struct WriteArguments; struct TruncateArguments; struct SetAttrArguments;
   struct XattrArguments; struct ListArguments; struct LockArguments; struct ReadArguments; struct ReadlinkArguments;
   struct IdArguments; struct InodeArguments; struct TrashArguments; struct FlushArguments; struct SessionArguments;
@@ -198,11 +197,10 @@ class Writer {
   sim::Task<void> CleanDeletedFiles(Context* context, bool elect);
   sim::Task<void> CleanSlices(Context* context, bool elect);
   sim::Task<void> CleanTrash(Context* context, bool elect);
-  sim::Task<void> CleanChangelog(Context* context, bool elect);
   sim::Task<void> CleanDetached(Context* context, bool elect);
   /// Hour directories before `edge_s` (Unix seconds).
   sim::Task<void> ExpireHours(Context* context, int64_t edge_s);
-  sim::Task<void> CleanDelayedSlices(Context* context, int64_t edge_s);
+  sim::Task<void> CleanDelayedSlices(Context* context, int64_t edge_s, bool elected);
   /// Records of [start, end) at one timestamp; none when they cannot be read.
   sim::Task<std::vector<std::pair<Key, Bytes>>> Find(Context* context, Bytes start, Bytes end);
   sim::Task<Status> FindRecords(Attempt* attempt, FindArguments* arguments);
@@ -260,6 +258,9 @@ class Writer {
 
   // paths.cc: look-ups and the trash.
   sim::Task<int> Resolve(Context* context, Bytes path, Place* place);
+  /// The entry of this name; on a case-insensitive mount, where there is none, the first in byte order with this name but for its case, whose
+  /// name `name` becomes. For that the directory is read in a transaction of its own, whose failure is as if there were none.
+  sim::Task<Result<std::optional<Dentry>>> FindEntry(Attempt* attempt, Inode directory, Bytes* name);
   /// The inode of a path that must exist.
   sim::Task<int> ResolveExisting(Context* context, Bytes path, Dentry* entry);
   /// Makes sure of this hour's directory; `hour` stays 0 where nothing goes to the trash.
@@ -325,6 +326,9 @@ class Writer {
   static void ChargeQuotaMove(const RenameArguments& arguments, UsageDelta* usage);
   /// The errno with which these directories do not let the source go to the target; 0: they do.
   static int CheckMove(const Attempt& attempt, const RenameArguments& arguments);
+  /// For the change log. `trash`: the hour for what is replaced.
+  static std::string MoveText(const RenameArguments& arguments, Inode replaced, Inode trash);
+  sim::Task<Status> RenameRead(Attempt* attempt, RenameArguments* arguments);
   sim::Task<Status> RenameBody(Attempt* attempt, RenameArguments* arguments);
   /// Reads `target_attr`; sets the errno with which the target keeps its name.
   sim::Task<Status> CheckReplacement(Attempt* attempt, RenameArguments* arguments);
@@ -423,10 +427,8 @@ class Writer {
   // change_log.cc
   /// Adds the record of `attempt->log` where the volume keeps a change log.
   void AppendToChangeLog(Attempt* attempt, Timestamp start_ts);
-  /// Removes records older than `age_us_max` and those beyond the newest `lines_max` (0: no bound), by batches of 1000. Errno.
-  sim::Task<int> CleanUpChangeLog(Context* context, Micros age_us_max, int64_t lines_max);
-  sim::Task<Status> ListChangeLog(Attempt* attempt, ChangeLogArguments* arguments);
-  sim::Task<Status> RemoveFromChangeLog(Attempt* attempt, ChangeLogArguments* arguments);
+  /// The job: removes the oldest records while they are older than the setting's age or beyond its number of lines, by batches of 1000.
+  sim::Task<void> CleanChangeLog(Context* context, bool elect);
 
   // operations_acl.cc
   sim::Task<Status> ReadAclRules();
@@ -480,6 +482,7 @@ class Writer {
   QuotaBook quotas_;
   Quota quota_limits_;  // of the operation that sets them
   uint64_t parent_reads_ = 0;
+  uint64_t case_reads_ = 0;
   // What the heartbeat and the flushes read last; -1: nothing yet.
   int64_t used_space_ = -1;
   int64_t used_inodes_ = -1;

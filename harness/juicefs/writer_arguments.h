@@ -56,6 +56,7 @@ struct Writer::RemoveArguments {
   bool sustained = false;
   Inode inode;
   uint64_t length = 0;
+  Inode trash;  // out: the hour that took the name; 0: none
 };
 
 struct Writer::RenameArguments {
@@ -66,6 +67,7 @@ struct Writer::RenameArguments {
   uint32_t flags = 0;
   RemoveArguments replaced;  // hour in; deleted data out
   QuotaMove move;            // between quotas of directories
+  [[nodiscard]] bool IsSameName() const { return from_parent == to_parent && from_name == to_name; }
   // Read by RenameBody for RenameReplaced, and by CheckReplacement.
   Attr target_attr;
   Dentry source;
@@ -133,11 +135,6 @@ struct Writer::InodeArguments {
   Inode inode;
 };
 
-struct Writer::ChangeLogArguments {
-  std::vector<std::pair<Key, int64_t>> records;  // out of ListChangeLog: by start timestamp, with the time in the text, nanoseconds
-  std::vector<Key> batch;                        // to be removed
-};
-
 struct Writer::LockArguments {
   Inode inode;
   uint64_t owner = 0;
@@ -170,6 +167,7 @@ struct Writer::LinkCountsArguments {
 };
 
 struct Writer::SessionArguments {
+  std::string log;  // for the change log
   std::vector<std::pair<Key, Bytes>> records;
 };
 
@@ -193,6 +191,7 @@ struct Writer::SliceArguments {
   bool only_if_zero = false;       // DeleteReferences: EINVAL otherwise
   int64_t references = 0;          // out of ReadReferences: beyond the first
   Key delayed;                     // DropDelayed: an L key
+  bool elected = true;             // DropDelayed: by the hourly job, not by a tool
   std::vector<SliceName> dropped;  // out of DropDelayed: no reference is left
 };
 
