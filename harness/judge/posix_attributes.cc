@@ -1,4 +1,5 @@
 // Attributes: owner, mode, times and flags; extended attributes; POSIX ACLs; limits.
+#include <algorithm>
 #include <cerrno>
 
 #include "harness/juicefs/constants.h"
@@ -24,7 +25,15 @@ bool HoldsUserXattrs(const PosixNode& node, const Bytes& name) {
 
 bool IsMinimal(const PosixAcl& acl) { return acl.users.empty() && acl.groups.empty() && acl.mask == 0xFFFF; }
 
-
+bool IsValid(const PosixAcl& acl) {
+  bool valid = acl.owner <= 7 && acl.group <= 7 && acl.other <= 7 && (acl.mask <= 7 || IsMinimal(acl));
+  for (const auto* named : {&acl.users, &acl.groups}) {
+    for (const auto& [id, permissions] : *named) {
+      valid = valid && permissions <= 7;
+    }
+  }
+  return valid;
+}
 
 uint32_t ModeOfAcl(const PosixAcl& acl) { return acl.owner << 6 | (acl.mask == 0xFFFF ? acl.group : acl.mask) << 3 | acl.other; }
 
@@ -76,6 +85,26 @@ PosixAcl AclOf(const record::SetAcl& change) {
   return acl;
 }
 
+int PosixModel::SetAttrDenied(const Call& call) const {
+  constexpr uint32_t kCapable = juicefs::kFlagImmutable | juicefs::kFlagAppend;
+  const record::SetAttr& change = call.operation.setattr();
+  const PosixNode& node = tree_.at(call.first.node);
+  const uint32_t uid = call.operation.uid();
+  if (change.has_flags() && !node.IsFile() && !node.IsDirectory()) {
+    return EINVAL;  // a rule of the harness: it is not opened
+  }
+  if (uid == 0) {
+    return 0;
+  }
+  if (change.has_flags() && !MayAccess(call.first.node, call.operation, 4)) {
+    return EACCES;
+  }
+  const bool new_owner = change.has_uid() && change.uid() != node.uid;
+  const bool new_group = change.has_gid() && change.gid() != node.gid && change.gid() != call.operation.gid();
+  const bool new_flags = change.has_flags() && ((change.flags() ^ node.flags) & kCapable) != 0;
+  return uid != node.uid || new_owner || new_group || new_flags ? EPERM : 0;
+}
+
 PosixResult PosixModel::SetAttr(const Call& call) {
   const record::SetAttr& change = call.operation.setattr();
   if (Missing(call.first) != 0) {
@@ -84,9 +113,11 @@ PosixResult PosixModel::SetAttr(const Call& call) {
   const NodeId id = call.first.node;
   const PosixNode& old = tree_.at(id);
   const uint32_t uid = call.operation.uid();
-  const bool owner = uid == 0 || uid == old.uid;
   if (change.has_mode() && old.type == juicefs::kTypeSymlink) {
     return Refused(ENOTSUP);
+  }
+  if (const int denied = SetAttrDenied(call); denied != 0) {
+    return InFront(denied);
   }
   if (old.gone) {
     return Refused(ENOENT);
@@ -94,8 +125,7 @@ PosixResult PosixModel::SetAttr(const Call& call) {
   if (id == kTrashNode) {
     return {};  // and nothing comes of it
   }
-  if (tree_.IsTrash(id) || (old.parent != kNoNode && tree_.IsTrash(old.parent)) || !owner ||
-      (change.has_uid() && uid != 0 && change.uid() != old.uid) || (change.has_gid() && uid != 0 && change.gid() != call.operation.gid())) {
+  if (tree_.IsTrash(id) || (old.parent != kNoNode && tree_.IsTrash(old.parent))) {
     return Refused(EPERM);
   }
   PosixNode& node = tree_.Mutable(id);
@@ -141,27 +171,60 @@ PosixResult PosixModel::SetAttr(const Call& call) {
   return {};
 }
 
-PosixResult PosixModel::SetXattr(const Call& call) {
-  const record::SetXattr& change = call.operation.setxattr();
-  if (change.flags() > 2) {
-    return Refused(EINVAL);
-  }
-  if (change.name().empty() || change.name().size() > juicefs::kNameBytesMax) {
-    return Refused(ERANGE);
+int PosixModel::XattrDenied(const Call& call, const Bytes& name, bool writes) const {
+  if (name.empty() || name.size() > juicefs::kNameBytesMax) {
+    return ERANGE;
   }
   if (Missing(call.first) != 0) {
-    return Refused(Missing(call.first));
+    return Missing(call.first);
   }
-  PosixNode& node = tree_.Mutable(call.first.node);
-  if (tree_.IsTrash(call.first.node) || !HoldsUserXattrs(node, change.name())) {
+  const PosixNode& node = tree_.at(call.first.node);
+  const bool user = name.substr(0, 5) == "user.";
+  if (!HoldsUserXattrs(node, name)) {
+    return writes ? EPERM : ENODATA;
+  }
+  const uint32_t uid = call.operation.uid();
+  if (user && writes && node.IsDirectory() && (node.mode & 01000) != 0 && uid != 0 && uid != node.uid) {
+    return EPERM;
+  }
+  return user && !MayAccess(call.first.node, call.operation, writes ? 2 : 4) ? EACCES : 0;
+}
+
+PosixResult PosixModel::GetXattr(const Call& call) {
+  const Bytes& name = call.operation.get_xattr().name();
+  if (const int denied = XattrDenied(call, name, false); denied != 0) {
+    return denied == Missing(call.first) ? Refused(denied) : InFront(denied);
+  }
+  const PosixNode& node = tree_.at(call.first.node);
+  const auto found = node.xattrs.find(name);
+  if (found == node.xattrs.end()) {
+    return Refused(ENODATA);
+  }
+  PosixResult result;
+  result.bytes = found->second;
+  return result;
+}
+
+PosixResult PosixModel::SetXattr(const Call& call) {
+  constexpr size_t kValueBytesMax = 65536;
+  const record::SetXattr& change = call.operation.setxattr();
+  if (change.flags() > 3) {
+    return InFront(EINVAL);
+  }
+  const bool name_is_odd = change.name().empty() || change.name().size() > juicefs::kNameBytesMax;
+  if (!name_is_odd && change.value().size() > kValueBytesMax) {
+    return InFront(E2BIG);
+  }
+  if (const int denied = XattrDenied(call, change.name(), true); denied != 0) {
+    return denied == Missing(call.first) ? Refused(denied) : InFront(denied);
+  }
+  if (tree_.IsTrash(call.first.node)) {
     return Refused(EPERM);
   }
-  if (!MayAccess(call.first.node, call.operation, 2)) {
-    return Refused(EACCES);
-  }
-  if (change.value().empty()) {
+  if (change.flags() > 2 || change.value().empty()) {
     return Refused(EINVAL);  // TiKV holds no empty value
   }
+  PosixNode& node = tree_.Mutable(call.first.node);
   const bool present = node.xattrs.count(change.name()) > 0;
   if (change.flags() == 1 && present) {
     return Refused(EEXIST);
@@ -175,25 +238,21 @@ PosixResult PosixModel::SetXattr(const Call& call) {
 
 PosixResult PosixModel::RemoveXattr(const Call& call) {
   const Bytes& name = call.operation.removexattr().name();
-  if (name.empty() || name.size() > juicefs::kNameBytesMax) {
-    return Refused(ERANGE);
+  if (const int denied = XattrDenied(call, name, true); denied != 0) {
+    return denied == Missing(call.first) ? Refused(denied) : InFront(denied);
   }
-  if (Missing(call.first) != 0) {
-    return Refused(Missing(call.first));
-  }
-  PosixNode& node = tree_.Mutable(call.first.node);
-  if (tree_.IsTrash(call.first.node) || !HoldsUserXattrs(node, name)) {
+  if (tree_.IsTrash(call.first.node)) {
     return Refused(EPERM);
   }
-  if (!MayAccess(call.first.node, call.operation, 2)) {
-    return Refused(EACCES);
-  }
-  return Refused(node.xattrs.erase(name) > 0 ? 0 : ENODATA);
+  return Refused(tree_.Mutable(call.first.node).xattrs.erase(name) > 0 ? 0 : ENODATA);
 }
 
 PosixResult PosixModel::ListXattr(const Call& call) {
   if (Missing(call.first) != 0) {
     return Refused(Missing(call.first));
+  }
+  if (tree_.IsTrash(call.first.node)) {
+    return Refused(ENODATA);
   }
   const PosixNode& node = tree_.at(call.first.node);
   PosixResult result;
@@ -207,6 +266,7 @@ PosixResult PosixModel::ListXattr(const Call& call) {
   for (const auto& [name, value] : node.xattrs) {
     result.names->push_back(name);
   }
+  std::sort(result.names->begin(), result.names->end());
   return result;
 }
 
@@ -216,32 +276,40 @@ PosixResult PosixModel::SetAcl(const Call& call) {
     return Refused(Missing(call.first));
   }
   PosixNode& node = tree_.Mutable(call.first.node);
+  const uint32_t uid = call.operation.uid();
   if (node.type == juicefs::kTypeSymlink) {
     return Refused(ENOTSUP);
-  }
-  if (call.operation.uid() != 0 && call.operation.uid() != node.uid) {
-    return Refused(EPERM);
   }
   if (change.is_default() && !node.IsDirectory()) {
     return Refused(change.remove() ? 0 : EACCES);
   }
-  std::optional<PosixAcl>& place = change.is_default() ? node.inherited : node.access;
-  if (change.remove()) {
-    place.reset();
-    return {};
+  if (uid != 0 && uid != node.uid) {
+    return InFront(EPERM);
   }
   const PosixAcl acl = AclOf(change);
-  if (acl.mask == 0xFFFF && !(acl.users.empty() && acl.groups.empty())) {
-    return Refused(EINVAL);  // names want a mask
+  if (!change.remove() && !IsValid(acl)) {
+    return Refused(EINVAL);
   }
-  place = acl;
-  if (!change.is_default()) {
+  if (tree_.IsTrash(call.first.node) || !options_.acl) {
+    return Refused(tree_.IsTrash(call.first.node) ? EPERM : ENOTSUP);
+  }
+  if (node.gone || (node.flags & juicefs::kFlagImmutable) != 0) {
+    return Refused(node.gone ? ENOENT : EPERM);
+  }
+  std::optional<PosixAcl>& place = change.is_default() ? node.inherited : node.access;
+  const std::optional<PosixAcl> old = place;
+  const uint32_t old_mode = node.mode;
+  if (uid != 0 && call.operation.gid() != node.gid) {
+    node.mode &= 05777;
+  }
+  place.reset();
+  if (!change.remove() && !change.is_default()) {
     node.mode = (node.mode & 07000) | ModeOfAcl(acl);
-    if (IsMinimal(acl)) {
-      node.access.reset();  // says no more than the mode
-    }
   }
-  node.ctime = call.now;
+  if (!change.remove() && (change.is_default() || !IsMinimal(acl))) {
+    place = acl;  // an access ACL without names says no more than the mode
+  }
+  node.ctime = place == old && node.mode == old_mode ? node.ctime : call.now;
   return {};
 }
 

@@ -228,6 +228,9 @@ PosixResult PosixModel::Fallocate(const Call& call) {
     return Refused(EFBIG);
   }
   PosixNode& node = tree_.Mutable(id);
+  if ((node.flags & juicefs::kFlagImmutable) != 0 || ((node.flags & juicefs::kFlagAppend) != 0 && kind != 0)) {
+    return Refused(EPERM);  // through a handle that is older than the flag
+  }
   const uint64_t old_length = node.content.length();
   const uint64_t length = keeps_size ? old_length : std::max(old_length, end);
   const int64_t more = static_cast<int64_t>(juicefs::SpaceOf(length)) - static_cast<int64_t>(node.Space());

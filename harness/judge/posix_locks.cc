@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <set>
 
 namespace kvjury::judge {
 
@@ -56,32 +58,38 @@ int PosixLocks::SetLock(uint64_t node, LockOwner owner, uint32_t kind, uint64_t 
     return EAGAIN;
   }
   Ranges& ranges = ranges_[node][owner];
-  Ranges kept;
+  // Between two neighbouring edges nothing changes.
+  std::set<uint64_t> edges = {start};
   for (const auto& [range_start, range] : ranges) {
-    if (range_start < start) {
-      kept[range_start] = Range{std::min(range.end, start - 1), range.kind};
+    edges.insert(range_start);
+    if (range.end < UINT64_MAX) {
+      edges.insert(range.end + 1);
     }
-    if (range.end > end) {
-      kept[std::max(range_start, end + 1)] = range;
+  }
+  if (end < UINT64_MAX) {
+    edges.insert(end + 1);
+  }
+  std::vector<std::pair<uint64_t, Range>> pieces;
+  for (auto edge = edges.begin(); edge != edges.end(); ++edge) {
+    const auto next = std::next(edge);
+    Range piece{next == edges.end() ? UINT64_MAX : *next - 1, kUnlock};
+    const auto held = ranges.upper_bound(*edge);
+    if (*edge >= start && *edge <= end) {
+      piece.kind = kind;
+    } else if (held != ranges.begin() && std::prev(held)->second.end >= *edge) {
+      piece.kind = std::prev(held)->second.kind;
     }
-    // What lies within, or beside the cuts, is replaced.
-  }
-  if (kind != kUnlock) {
-    kept[start] = Range{end, kind};
-  }
-  // Neighbours of one kind are one lock.
-  Ranges merged;
-  for (const auto& [range_start, range] : kept) {
-    if (!merged.empty()) {
-      Range& last = merged.rbegin()->second;
-      if (last.kind == range.kind && last.end + 1 == range_start) {
-        last.end = range.end;
-        continue;
-      }
+    if (piece.kind != kUnlock) {
+      pieces.emplace_back(*edge, piece);
     }
-    merged[range_start] = range;
   }
-  ranges = std::move(merged);
+  ranges.clear();
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    Range& made = ranges.emplace(pieces[i]).first->second;
+    if (i + 1 < pieces.size() && pieces[i + 1].second.kind == made.kind && pieces[i + 1].first == made.end + 1) {
+      made.end = pieces[++i].second.end;
+    }
+  }
   return 0;
 }
 

@@ -1,7 +1,8 @@
 // PosixLocks: BSD locks of files and POSIX locks of ranges, of owners in sessions.
 //
-// Nothing waits here: what cannot be had at once is EAGAIN (a blocking request that a mount would keep waiting is one, too). Source: flock(2),
-// fcntl(2). Determinism: pure.
+// Nothing waits here: what cannot be had at once is EAGAIN (a blocking request that a mount would keep waiting is one, too). Which bytes are
+// locked is POSIX; in how many pieces an owner's range is shown is JuiceFS: two neighbours of one kind become one when a lock is set, a third one
+// stays. Source: flock(2), fcntl(2), mounts of JuiceFS 1.4.2. Determinism: pure.
 #pragma once
 
 #include <cstdint>

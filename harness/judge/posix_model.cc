@@ -68,12 +68,13 @@ bool PosixModel::KnowsOperation(const record::Operation& operation) {
 
 PosixModel::Places PosixModel::Resolve(const record::Operation& operation) const {
   const OperationPaths paths = PathsOf(operation);
+  const auto may_search = [this, &operation](NodeId directory) { return MayAccess(directory, operation, 1); };
   Places places;
   if (paths.first.has_value()) {
-    places.first = tree_.Resolve(*paths.first);
+    places.first = tree_.Resolve(*paths.first, may_search);
   }
   if (paths.second.has_value()) {
-    places.second = tree_.Resolve(*paths.second);
+    places.second = tree_.Resolve(*paths.second, may_search);
   }
   return places;
 }
@@ -81,14 +82,23 @@ PosixModel::Places PosixModel::Resolve(const record::Operation& operation) const
 PosixResult PosixModel::DoAt(uint32_t session, const record::Operation& operation, const Places& places, TimeSpan now) {
   CHECK(KnowsOperation(operation)) << "no answer is modelled for operation " << operation.id();
   created_ = kNoNode;
+  refused_in_front_ = false;
+  asked_ = false;
   const Call call{session, operation, places.first, places.second, now};
   for (const auto group : {&PosixModel::DoName, &PosixModel::DoData, &PosixModel::DoAttribute, &PosixModel::DoSession}) {
     std::optional<PosixResult> result = (this->*group)(call);
     if (result.has_value()) {
+      // JuiceFS on a default mount leaves nearly all permissions to the kernel.
+      refused_in_front_ = refused_in_front_ || (result->error == EACCES && operation.uid() != 0 && !asked_);
       return *std::move(result);
     }
   }
   return Refused(ENOSYS);
+}
+
+PosixResult PosixModel::InFront(int error) {
+  refused_in_front_ = error != 0;
+  return Refused(error);
 }
 
 std::optional<PosixResult> PosixModel::DoName(const Call& call) {
@@ -148,19 +158,24 @@ std::optional<PosixResult> PosixModel::DoAttribute(const Call& call) {
       return SetAcl(call);
     case Kind::kGetAcl:
       return GetAcl(call);
+    case Kind::kGetXattr:
+      return GetXattr(call);
     case Kind::kListXattr:
       return ListXattr(call);
+    case Kind::kLookup:
+    case Kind::kReaddir:
+    case Kind::kReadlink:
+      return Look(call);
     case Kind::kSetQuota:
     case Kind::kDeleteQuota:
       return SetQuota(call);
     default:
-      break;
+      return std::nullopt;
   }
-  // What only looks at the one thing that its path names.
+}
+
+PosixResult PosixModel::Look(const Call& call) {
   const Kind::KindCase kind = call.operation.kind_case();
-  if (kind != Kind::kLookup && kind != Kind::kReaddir && kind != Kind::kReadlink && kind != Kind::kGetXattr) {
-    return std::nullopt;
-  }
   if (call.first.error != 0 || call.first.node == kNoNode) {
     return Refused(call.first.error != 0 ? call.first.error : ENOENT);
   }
@@ -169,25 +184,14 @@ std::optional<PosixResult> PosixModel::DoAttribute(const Call& call) {
   if (kind == Kind::kLookup) {
     result.attr = tree_.AttrOf(call.first.node);
   } else if (kind == Kind::kReaddir) {
-    result.error = node.IsDirectory() ? 0 : ENOTDIR;
+    result.error = !node.IsDirectory() ? ENOTDIR : MayAccess(call.first.node, call.operation, 4) ? 0 : EACCES;
     result.names.emplace();
     for (const auto& [name, child] : node.entries) {
       result.names->push_back(name);
     }
-  } else if (kind == Kind::kReadlink) {
+  } else {
     result.error = node.type == juicefs::kTypeSymlink ? 0 : EINVAL;
     result.bytes = node.target;
-  } else {
-    const Bytes& name = call.operation.get_xattr().name();
-    const auto found = node.xattrs.find(name);
-    const bool user_has_none = name.substr(0, 5) == "user." && !node.IsFile() && !node.IsDirectory();
-    if (name.empty() || name.size() > juicefs::kNameBytesMax) {
-      result.error = ERANGE;
-    } else if (user_has_none || found == node.xattrs.end()) {
-      result.error = ENODATA;
-    } else {
-      result.bytes = found->second;
-    }
   }
   return result.error == 0 ? result : Refused(result.error);
 }
@@ -201,12 +205,16 @@ std::optional<PosixResult> PosixModel::DoSession(const Call& call) {
   if (!flock && operation.kind_case() != Kind::kSetLock && operation.kind_case() != Kind::kGetLock) {
     return std::nullopt;
   }
-  const auto [error, node] = FileOf(call, 0, call.first, 0);
-  PosixResult result;
-  result.error = error;
+  // A witness locks through a file that it opens for reading and writing.
+  const auto [error, node] = FileOf(call, 0, call.first, 6);
   if (error != 0) {
-    return result;
+    return call.first.node == kNoNode ? Refused(error) : InFront(error);
   }
+  const uint32_t kind = flock ? operation.flock().kind() : operation.has_set_lock() ? operation.set_lock().kind() : operation.get_lock().kind();
+  if (kind > 2 || operation.set_lock().start() > operation.set_lock().end() || operation.get_lock().start() > operation.get_lock().end()) {
+    return Refused(EINVAL);
+  }
+  PosixResult result;
   if (flock) {
     result.error = locks_.Flock(node, {call.session, operation.flock().owner()}, operation.flock().kind());
   } else if (operation.kind_case() == Kind::kSetLock) {
@@ -228,7 +236,8 @@ bool PosixModel::MayAccess(NodeId id, const record::Operation& caller, uint32_t 
   if (caller.uid() == node.uid) {
     return (node.mode >> 6 & mask) == mask;
   }
-  if (node.access.has_value()) {
+  if (node.access.has_value() && group_bits != 0) {
+    // With nothing left to the group Linux does not look at the ACL, and its names are others.
     const PosixAcl& acl = *node.access;
     const uint32_t bound = acl.mask == 0xFFFF ? 7 : acl.mask;
     const auto user = acl.users.find(caller.uid());

@@ -7,8 +7,10 @@
 // Modelled: what the kernel refuses before JuiceFS is asked; the trash (a removed file keeps its links and moves), flags, set-user-id bits,
 // access by mode and ACL, limits of the volume and of directories, users and groups, handles that keep removed files, BSD and POSIX locks.
 // Rules of the harness, where a path names something that a case does not open: data operations on what is no regular file are EISDIR for a
-// directory, else EINVAL; symbolic links are never followed. NOT modelled: umask, capabilities but root's, statfs, the order of readdir,
-// the clean-up of the trash, `juicefs` commands (clone, compact, rmr, restore: KnowsOperation says no).
+// directory, else EINVAL, and so are locks and flags, which want an open file; symbolic links are never followed. NOT modelled: umask, capabilities
+// but root's, groups beside the caller's own, what the kernel does to set-id bits when somebody else than root writes or creates, ACLs that are set by
+// the names of their extended attributes, statfs (a mount's numbers are flushed late), access times (mounts are noatime), the order of readdir, the
+// clean-up of the trash, `juicefs` commands (clone, compact, rmr, restore: KnowsOperation says no).
 // Source: observed on mounts of JuiceFS 1.4.2 through Linux (scenarios/posix/errno_table.txt), POSIX.1. Determinism: pure. Units: nanoseconds.
 #pragma once
 
@@ -29,7 +31,9 @@ struct PosixModelOptions {
   bool trash = true;         // removed files go there
   /// A directory's times may stay as old as this when only its names change.
   int64_t skip_dir_mtime_ns = 100'000'000;
-  uint64_t capacity_bytes = 0;  // limits of the volume; 0: none
+  bool acl = true;                  // formatted with --enable-acl
+  bool protected_hardlinks = false;  // fs.protected_hardlinks: whom a file does not belong to, and who may not write it, makes no links of it
+  uint64_t capacity_bytes = 0;      // limits of the volume; 0: none
   uint64_t inodes_max = 0;
 };
 
@@ -56,6 +60,9 @@ class PosixModel {
   [[nodiscard]] const PosixTree& tree() const { return tree_; }
   /// The node that the last operation made; kNoNode: none.
   [[nodiscard]] NodeId created() const { return created_; }
+  /// True: the last operation was refused in front of JuiceFS, so that no client was asked for it: by the kernel, which looks at what this caller
+  /// may do and at names of extended attributes, or because the witness has no file open for its lock.
+  [[nodiscard]] bool refused_in_front() const { return refused_in_front_; }
   /// What the volume calls a node: names in the trash hang on it.
   void SetInode(NodeId node, uint64_t inode) { tree_.SetInode(node, inode); }
 
@@ -77,9 +84,11 @@ class PosixModel {
   };
 
   // posix_model.cc
+  PosixResult InFront(int error);
   std::optional<PosixResult> DoName(const Call& call);
   std::optional<PosixResult> DoData(const Call& call);
   std::optional<PosixResult> DoAttribute(const Call& call);
+  PosixResult Look(const Call& call);
   std::optional<PosixResult> DoSession(const Call& call);
   /// True: the caller may do all of `mask` (4 read, 2 write, 1 search) to the node.
   [[nodiscard]] bool MayAccess(NodeId node, const record::Operation& caller, uint32_t mask) const;
@@ -91,6 +100,8 @@ class PosixModel {
   // posix_names.cc
   PosixResult Create(const Call& call, uint8_t type, uint32_t mode);
   PosixResult Link(const Call& call);
+  /// As fs.protected_hardlinks has it.
+  [[nodiscard]] bool MayBeLinked(NodeId node, const record::Operation& caller) const;
   PosixResult Unlink(const Call& call);
   PosixResult Rmdir(const Call& call);
   PosixResult Rename(const Call& call);
@@ -119,6 +130,11 @@ class PosixModel {
 
   // posix_attributes.cc
   PosixResult SetAttr(const Call& call);
+  /// What the kernel refuses of it.
+  [[nodiscard]] int SetAttrDenied(const Call& call) const;
+  /// What the kernel says to an extended attribute of this name before JuiceFS is asked.
+  [[nodiscard]] int XattrDenied(const Call& call, const Bytes& name, bool writes) const;
+  PosixResult GetXattr(const Call& call);
   PosixResult SetXattr(const Call& call);
   PosixResult RemoveXattr(const Call& call);
   PosixResult SetAcl(const Call& call);
@@ -134,6 +150,8 @@ class PosixModel {
   std::map<uint32_t, Limit> user_limits_;
   std::map<uint32_t, Limit> group_limits_;
   NodeId created_ = kNoNode;
+  bool refused_in_front_ = false;
+  bool asked_ = false;  // whatever follows is JuiceFS's answer
 };
 
 /// What a Write of this session writes.

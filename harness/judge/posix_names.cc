@@ -79,11 +79,16 @@ PosixResult PosixModel::Create(const Call& call, uint8_t type, uint32_t mode) {
   if (parent.gone || parent.orphan) {
     return Refused(ENOENT);
   }
-  if (tree_.IsTrash(place.parent)) {
-    return Refused(EPERM);
-  }
   if (!MayAccess(place.parent, operation, 3)) {
     return Refused(EACCES);
+  }
+  const bool device = type == juicefs::kTypeBlockDevice || type == juicefs::kTypeCharDevice;
+  const bool whiteout = type == juicefs::kTypeCharDevice && operation.mknod().rdev() == 0;
+  if (device && !whiteout && operation.uid() != 0) {
+    return InFront(EPERM);
+  }
+  if (tree_.IsTrash(place.parent)) {
+    return Refused(EPERM);
   }
   PosixNode node;
   node.type = type;
@@ -119,6 +124,15 @@ PosixResult PosixModel::Create(const Call& call, uint8_t type, uint32_t mode) {
   return {};
 }
 
+bool PosixModel::MayBeLinked(NodeId id, const record::Operation& caller) const {
+  const PosixNode& node = tree_.at(id);
+  if (!options_.protected_hardlinks || caller.uid() == 0 || caller.uid() == node.uid) {
+    return true;
+  }
+  const bool set_id = (node.mode & 04000) != 0 || (node.mode & 02010) == 02010;
+  return node.IsFile() && !set_id && MayAccess(id, caller, 6);
+}
+
 PosixResult PosixModel::Link(const Call& call) {
   const PosixPlace& to = call.second;
   // Its whole first path is looked up before the second.
@@ -129,15 +143,18 @@ PosixResult PosixModel::Link(const Call& call) {
     return Refused(to.error != 0 ? to.error : EEXIST);
   }
   const NodeId source = call.first.node;
+  if (!MayBeLinked(source, call.operation)) {
+    return InFront(EPERM);
+  }
+  if (!MayAccess(to.parent, call.operation, 3)) {
+    return Refused(EACCES);
+  }
   if (tree_.at(source).IsDirectory() || tree_.IsTrash(to.parent)) {
     return Refused(EPERM);
   }
   const PosixNode& parent = tree_.at(to.parent);
   if (parent.gone || parent.orphan) {
     return Refused(ENOENT);
-  }
-  if (!MayAccess(to.parent, call.operation, 3)) {
-    return Refused(EACCES);
   }
   if ((parent.flags & juicefs::kFlagImmutable) != 0) {
     return Refused(EPERM);
@@ -194,14 +211,14 @@ PosixResult PosixModel::Unlink(const Call& call) {
     return Refused(place.error);
   }
   if (place.parent == kNoNode) {
-    return Refused(EISDIR);
+    return Refused(call.operation.uid() == 0 ? EISDIR : EACCES);  // what is above a mount is root's
   }
   if (place.node == kNoNode) {
     return Refused(ENOENT);
   }
   const int kept = CheckRemovable(place.parent, place.node, call.operation);
   if (kept != 0) {
-    return Refused(kept);
+    return InFront(kept);
   }
   if (tree_.at(place.node).IsDirectory()) {
     return Refused(EISDIR);
@@ -228,14 +245,14 @@ PosixResult PosixModel::Rmdir(const Call& call) {
     return Refused(place.error);
   }
   if (place.parent == kNoNode) {
-    return Refused(EBUSY);
+    return Refused(call.operation.uid() == 0 ? EBUSY : EACCES);
   }
   if (place.node == kNoNode) {
     return Refused(ENOENT);
   }
   const int kept = CheckRemovable(place.parent, place.node, call.operation);
   if (kept != 0) {
-    return Refused(kept);
+    return InFront(kept);
   }
   if (!tree_.at(place.node).IsDirectory()) {
     return Refused(ENOTDIR);
@@ -320,10 +337,17 @@ PosixResult PosixModel::Rename(const Call& call) {
   error = error != 0 || to.node != kNoNode ? error : MayAccess(to.parent, call.operation, 3) ? 0 : EACCES;
   error = error != 0 || to.node == kNoNode ? error : CheckRemovable(to.parent, to.node, call.operation);
   if (error != 0) {
-    return Refused(error);
+    return InFront(error);
   }
   if (to.node != kNoNode && flags != kExchange && tree_.at(from.node).IsDirectory() != tree_.at(to.node).IsDirectory()) {
     return Refused(tree_.at(from.node).IsDirectory() ? ENOTDIR : EISDIR);
+  }
+  // A folder that comes to another one gets another `..`: it is written.
+  const auto kept_home = [&](NodeId moved) {
+    return moved != kNoNode && from.parent != to.parent && tree_.at(moved).IsDirectory() && !MayAccess(moved, call.operation, 2);
+  };
+  if (kept_home(from.node) || (flags == kExchange && kept_home(to.node))) {
+    return Refused(EACCES);
   }
   if ((flags & kWhiteout) != 0) {
     return Refused(ENOTSUP);
@@ -333,6 +357,7 @@ PosixResult PosixModel::Rename(const Call& call) {
     return Refused(EPERM);
   }
   // From here on what is there now counts.
+  asked_ = true;
   const NodeId source = tree_.EntryOf(from.parent, from.name);
   const NodeId target = tree_.EntryOf(to.parent, to.name);
   if (source == kNoNode || tree_.at(to.parent).orphan || tree_.at(to.parent).gone) {
@@ -341,6 +366,12 @@ PosixResult PosixModel::Rename(const Call& call) {
   if (source == to.parent || source == tree_.at(to.parent).parent || Locked(tree_.at(from.parent)) ||
       (tree_.at(to.parent).flags & juicefs::kFlagImmutable) != 0 || Locked(tree_.at(source)) || (target != kNoNode && target != source && Locked(tree_.at(target)))) {
     return Refused(EPERM);
+  }
+  // To another folder even the owner of a sticky one moves no folder of others.
+  const PosixNode& home = tree_.at(from.parent);
+  const bool strange = call.operation.uid() != 0 && call.operation.uid() != tree_.at(source).uid;
+  if (from.parent != to.parent && (home.mode & 01000) != 0 && strange && (call.operation.uid() != home.uid || tree_.at(source).IsDirectory())) {
+    return Refused(EACCES);
   }
   if (target == kNoNode && flags == kExchange) {
     return Refused(ENOENT);

@@ -45,7 +45,7 @@ NodeId PosixTree::EntryOf(NodeId directory, const Bytes& name) const {
   return found == entries.end() ? kNoNode : found->second;
 }
 
-PosixPlace PosixTree::Resolve(const Bytes& path) const {
+PosixPlace PosixTree::Resolve(const Bytes& path, const std::function<bool(NodeId directory)>& may_search) const {
   PosixPlace place;
   place.node = kRootNode;
   size_t begin = 0;
@@ -60,6 +60,8 @@ PosixPlace PosixTree::Resolve(const Bytes& path) const {
       place.error = ENOENT;
     } else if (!at(place.node).IsDirectory()) {
       place.error = ENOTDIR;
+    } else if (!may_search(place.node)) {
+      place.error = EACCES;
     } else if (name == "..") {
       place.error = EINVAL;
     } else if (name.size() > juicefs::kNameBytesMax) {

@@ -5,6 +5,7 @@
 // that a volume gave (SetInode tells them). Times are spans (posix_result.h). Source: JuiceFS 1.4 through the kernel; facts of mounts.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -76,9 +77,9 @@ class PosixTree {
   NodeId Add(PosixNode node);
   [[nodiscard]] const std::map<NodeId, PosixNode>& nodes() const { return nodes_; }
 
-  /// Resolves a path as the kernel does for a caller who may search everywhere, but follows no symbolic link: one in the middle is no
-  /// directory. Errors: ENOENT, ENOTDIR, ENAMETOOLONG, EINVAL for `..`.
-  [[nodiscard]] PosixPlace Resolve(const Bytes& path) const;
+  /// Resolves a path as the kernel does for a caller who may search where `may_search` says so, but follows no symbolic link: one in the middle
+  /// is no directory. Errors: ENOENT, ENOTDIR, EACCES, ENAMETOOLONG, EINVAL for `..`.
+  [[nodiscard]] PosixPlace Resolve(const Bytes& path, const std::function<bool(NodeId directory)>& may_search) const;
   [[nodiscard]] NodeId EntryOf(NodeId directory, const Bytes& name) const;
   [[nodiscard]] bool IsBelow(NodeId node, NodeId ancestor) const;
   /// The trash, or an hour folder of it.

@@ -39,7 +39,11 @@ PosixResult ResultOfWriter(const record::Operation& operation, const juicefs::Op
   }
   if (operation.has_lookup() && seen.attr.has_value()) {
     result.attr = AttrOf(*seen.attr);
-  } else if (operation.has_readdir()) {
+  } else if (operation.has_get_xattr() || operation.has_get_acl() || operation.has_readlink()) {
+    result.bytes = seen.value;
+  } else if (operation.has_get_lock()) {
+    result.lock = seen.lock.has_value() ? PosixLock{seen.lock->type, seen.lock->start, seen.lock->end} : PosixLock();
+  } else if (operation.has_readdir() || operation.has_list_xattr()) {
     result.names = seen.names;
     std::sort(result.names->begin(), result.names->end());
   } else if (operation.has_read()) {

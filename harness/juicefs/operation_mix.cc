@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "harness/juicefs/constants.h"
+#include "harness/juicefs/operation_callers.h"
 
 namespace kvjury::juicefs {
 
@@ -22,14 +23,20 @@ constexpr std::array<std::pair<Kind, uint64_t>, kOperationKinds> kWeights = {{
     {record::Operation::kRemovexattr, 4}, {record::Operation::kReaddir, 2},  {record::Operation::kLookup, 2},
     {record::Operation::kRead, 4},      {record::Operation::kOpen, 4},       {record::Operation::kClose, 3},
     {record::Operation::kFallocate, 4}, {record::Operation::kCopyFileRange, 4}, {record::Operation::kClone, 3},
-    {record::Operation::kCompact, 2},   {record::Operation::kRemoveTree, 1},
+    {record::Operation::kCompact, 2},   {record::Operation::kRemoveTree, 1}, {record::Operation::kGetXattr, 2},
+    {record::Operation::kListXattr, 1}, {record::Operation::kReadlink, 2},   {record::Operation::kFlock, 3},
+    {record::Operation::kSetLock, 4},   {record::Operation::kGetLock, 2},    {record::Operation::kSetAcl, 5},
+    {record::Operation::kGetAcl, 3},
 }};
 constexpr uint32_t kHandles = 3;  // that a writer has open at most
+constexpr uint32_t kNoMask = 65535;
+
+bool IsOfAcl(Kind kind) { return kind == record::Operation::kSetAcl || kind == record::Operation::kGetAcl; }
 
 class Mix {
  public:
   Mix(RandomStream* random, const MixOptions& options, PathPicture* picture)
-      : random_(*random), options_(options), picture_(*picture), own_(fmt::format("own-{}", options.writer)) {
+      : random_(*random), options_(options), picture_(*picture), own_(fmt::format("own-{}", options.writer)), callers_(options.callers_ppm) {
     if (picture_.directories.empty()) {
       picture_.directories.push_back("");
     }
@@ -44,49 +51,72 @@ class Mix {
       picture_.directories.push_back(own_);
       return operation;
     }
-    switch (DrawKind()) {
+    if (!flagged_.empty() && random_.Chance(250'000)) {
+      operation.mutable_setattr()->set_path(flagged_.back());
+      operation.mutable_setattr()->set_flags(0);
+      flagged_.pop_back();
+      return operation;
+    }
+    DrawOf(DrawKind(), &operation);
+    callers_.Draw(&random_, &operation);
+    return operation;
+  }
+
+ private:
+  void DrawOf(Kind kind, record::Operation* operation) {
+    switch (kind) {
       case record::Operation::kMkdir:
       case record::Operation::kCreate:
       case record::Operation::kMknod:
       case record::Operation::kSymlink:
       case record::Operation::kLink:
-        DrawCreation(&operation);
+        DrawCreation(operation);
         break;
       case record::Operation::kWrite:
       case record::Operation::kTruncate:
       case record::Operation::kRead:
-        DrawData(&operation);
+        DrawData(operation);
         break;
       case record::Operation::kOpen:
       case record::Operation::kClose:
-        DrawHandle(&operation);
+        DrawHandle(operation);
         break;
       case record::Operation::kFallocate:
       case record::Operation::kCopyFileRange:
-        DrawRange(&operation);
+        DrawRange(operation);
         break;
       case record::Operation::kClone:
       case record::Operation::kCompact:
       case record::Operation::kRemoveTree:
-        DrawTree(&operation);
+        DrawTree(operation);
         break;
       case record::Operation::kUnlink:
       case record::Operation::kRmdir:
       case record::Operation::kRename:
-        DrawMove(&operation);
+        DrawMove(operation);
+        break;
+      case record::Operation::kFlock:
+      case record::Operation::kSetLock:
+      case record::Operation::kGetLock:
+        DrawLock(operation);
+        break;
+      case record::Operation::kSetAcl:
+      case record::Operation::kGetAcl:
+        DrawAcl(operation);
+        break;
+      case record::Operation::kSetattr:
+        DrawSetAttr(operation);
         break;
       default:
-        DrawAttribute(&operation);
+        DrawAttribute(operation);
         break;
     }
-    return operation;
   }
 
- private:
   Kind DrawKind() {
     uint64_t total = 0;
     for (const auto& [kind, weight] : kWeights) {
-      total += weight;
+      total += IsOfAcl(kind) && !options_.acl ? 0 : weight;
     }
     uint64_t drawn = random_.Below(total);
     kind_ = kWeights[0].first;
@@ -133,11 +163,17 @@ class Mix {
   }
 
   Bytes File() {
+    if (!flagged_.empty() && random_.Chance(200'000)) {
+      return flagged_.back();
+    }
     if (picture_.files.empty() || random_.Chance(100'000)) {
       return NewPath();
     }
     return random_.Pick(picture_.files);
   }
+
+  /// The newest one, which is there more often than what was made long ago; or any.
+  Bytes NewFile() { return !new_file_.empty() && random_.Chance(600'000) ? new_file_ : File(); }
 
   Bytes Anything() { return random_.Chance(300'000) ? random_.Pick(picture_.directories) : File(); }
 
@@ -149,10 +185,12 @@ class Mix {
         operation->mutable_mkdir()->set_path(path);
         operation->mutable_mkdir()->set_mode(mode | 0100);
         picture_.directories.push_back(path);
+        new_directory_ = path;
         return;
       case record::Operation::kCreate:
         operation->mutable_create()->set_path(path);
         operation->mutable_create()->set_mode(mode);
+        new_file_ = path;
         break;
       case record::Operation::kMknod:
         operation->mutable_mknod()->set_path(path);
@@ -163,6 +201,7 @@ class Mix {
       case record::Operation::kSymlink:
         operation->mutable_symlink()->set_path(path);
         operation->mutable_symlink()->set_target(Anything() + "x");
+        links_.push_back(path);
         return;
       default:
         operation->mutable_link()->set_from(File());
@@ -285,37 +324,116 @@ class Mix {
     (directory ? picture_.directories : picture_.files).push_back(to);
   }
 
-  void DrawAttribute(record::Operation* operation) {
-    const Bytes path = Anything();
-    if (kind_ == record::Operation::kSetattr) {
-      record::SetAttr* change = operation->mutable_setattr();
-      change->set_path(path);
-      const uint64_t what = random_.Below(4);
-      const auto number = static_cast<int64_t>(random_.Below(2'000'000'000));
-      if (what == 0) {
-        change->set_mode(static_cast<uint32_t>(number) & 07777);
-      } else if (what == 1) {
-        change->set_uid(static_cast<uint32_t>(number % 3000));
-        change->set_gid(static_cast<uint32_t>(number % 700));
-      } else {
-        change->set_mtime_ns(number * 1'000'000'007);
-        if (what == 2) {
-          change->set_atime_ns(number * 500'000'003);
-        }
+  void DrawSetAttr(record::Operation* operation) {
+    record::SetAttr* change = operation->mutable_setattr();
+    change->set_path(Anything());
+    const uint64_t what = random_.Below(5);
+    const auto number = static_cast<int64_t>(random_.Below(2'000'000'000));
+    if (what == 0) {
+      change->set_mode(static_cast<uint32_t>(number) & 07777);
+    } else if (what == 1) {
+      change->set_uid(static_cast<uint32_t>(number % 3000));
+      change->set_gid(static_cast<uint32_t>(number % 700));
+    } else if (what == 2) {
+      // Not of the folders that everything happens in.
+      change->set_path(!new_directory_.empty() && random_.Chance(200'000) ? new_directory_ : NewFile());
+      change->set_flags(number % 2 == 0 ? kFlagImmutable : kFlagAppend);
+      flagged_.push_back(change->path());
+    } else {
+      change->set_mtime_ns(number * 1'000'000'007);
+      if (what == 3) {
+        change->set_atime_ns(number * 500'000'003);
       }
+    }
+  }
+
+  /// Of few files, so that owners meet.
+  void DrawLock(record::Operation* operation) {
+    if (locked_.empty() || !random_.Chance(800'000)) {
+      locked_ = NewFile();
+    }
+    const Bytes path = locked_;
+    const uint64_t owner = 1 + random_.Below(2);
+    constexpr std::array<uint32_t, 4> kKinds = {0, 1, 1, 2};
+    const uint32_t kind = kKinds[random_.Below(kKinds.size())];
+    const uint64_t start = 10 * random_.Below(5);
+    const uint64_t end = random_.Chance(100'000) ? uint64_t{INT64_MAX} : start + 9 + 10 * random_.Below(2);
+    const auto fill = [&](auto* lock) {
+      lock->set_path(path);
+      lock->set_owner(owner);
+      lock->set_kind(kind_ == record::Operation::kGetLock ? kind % 2 : kind);
+    };
+    if (kind_ == record::Operation::kFlock) {
+      fill(operation->mutable_flock());
+    } else if (kind_ == record::Operation::kSetLock) {
+      fill(operation->mutable_set_lock());
+      operation->mutable_set_lock()->set_start(start);
+      operation->mutable_set_lock()->set_end(end);
+    } else {
+      fill(operation->mutable_get_lock());
+      operation->mutable_get_lock()->set_start(start);
+      operation->mutable_get_lock()->set_end(end);
+    }
+  }
+
+  void DrawAcl(record::Operation* operation) {
+    const bool is_default = random_.Chance(350'000);
+    const bool known = !with_acl_.empty() && random_.Chance(500'000);
+    const Bytes any = is_default && !new_directory_.empty() ? new_directory_ : random_.Chance(500'000) ? NewFile() : Anything();
+    const Bytes path = known ? random_.Pick(with_acl_) : any;
+    if (kind_ == record::Operation::kGetAcl) {
+      operation->mutable_get_acl()->set_path(path);
+      operation->mutable_get_acl()->set_is_default(is_default);
       return;
     }
+    record::SetAcl* acl = operation->mutable_set_acl();
+    acl->set_path(path);
+    acl->set_is_default(is_default);
+    if (random_.Chance(150'000)) {
+      acl->set_remove(true);
+      return;
+    }
+    with_acl_.push_back(path);
+    acl->set_owner(static_cast<uint32_t>(random_.Below(8)));
+    acl->set_group(static_cast<uint32_t>(random_.Below(8)));
+    acl->set_other(static_cast<uint32_t>(random_.Below(8)));
+    for (uint32_t id = kFirstUser; id < kFirstUser + kUsers; ++id) {
+      for (const bool user : {true, false}) {
+        if (random_.Chance(300'000)) {
+          record::AclEntry* entry = user ? acl->add_user() : acl->add_named_group();
+          entry->set_id(id);
+          entry->set_permissions(static_cast<uint32_t>(random_.Below(8)));
+        }
+      }
+    }
+    // Names without a mask are refused.
+    const bool named = acl->user_size() + acl->named_group_size() > 0;
+    acl->set_mask(random_.Chance(named ? 50'000 : 700'000) ? kNoMask : static_cast<uint32_t>(random_.Below(8)));
+  }
+
+  void DrawAttribute(record::Operation* operation) {
+    const Bytes path = Anything();
     const Bytes name = fmt::format("user.x{}", random_.Below(3));
     if (kind_ == record::Operation::kSetxattr) {
       operation->mutable_setxattr()->set_path(path);
       operation->mutable_setxattr()->set_name(name);
       operation->mutable_setxattr()->set_value(fmt::format("v{}", random_.Below(1000)));
+      operation->mutable_setxattr()->set_flags(random_.Chance(300'000) ? 1 + static_cast<uint32_t>(random_.Below(2)) : 0);
       xattrs_.emplace_back(path, name);
     } else if (kind_ == record::Operation::kRemovexattr) {
       const bool known = !xattrs_.empty() && random_.Chance(700'000);
       const std::pair<Bytes, Bytes> which = known ? random_.Pick(xattrs_) : std::make_pair(path, name);
       operation->mutable_removexattr()->set_path(which.first);
       operation->mutable_removexattr()->set_name(which.second);
+    } else if (kind_ == record::Operation::kGetXattr) {
+      const bool known = !xattrs_.empty() && random_.Chance(700'000);
+      const std::pair<Bytes, Bytes> which = known ? random_.Pick(xattrs_) : std::make_pair(path, name);
+      operation->mutable_get_xattr()->set_path(which.first);
+      operation->mutable_get_xattr()->set_name(which.second);
+    } else if (kind_ == record::Operation::kListXattr) {
+      operation->mutable_list_xattr()->set_path(path);
+    } else if (kind_ == record::Operation::kReadlink) {
+      operation->mutable_readlink()->set_path(!links_.empty() && random_.Chance(700'000) ? random_.Pick(links_) : path);
     } else if (kind_ == record::Operation::kReaddir) {
       operation->mutable_readdir()->set_path(random_.Pick(picture_.directories));
     } else {
@@ -329,6 +447,13 @@ class Mix {
   Bytes own_;
   std::vector<std::pair<Bytes, Bytes>> xattrs_;  // set by this writer: path and name
   std::vector<uint32_t> open_;                   // handles that this writer believes to be open
+  Bytes new_file_;
+  Bytes new_directory_;
+  std::vector<Bytes> links_;
+  std::vector<Bytes> flagged_;  // that still forbid something
+  Bytes locked_;                // where the last lock was asked for
+  std::vector<Bytes> with_acl_;
+  CallerDraw callers_;
   Kind kind_ = record::Operation::KIND_NOT_SET;
 };
 

@@ -3,7 +3,9 @@
 // Every kind has a weight. Offsets lie near the beginning of a file or around the end of its second chunk, never at both ends of one
 // chunk, so that a compaction moves kilobytes. Names are few and shared, so that writers collide; each writer also has a directory of its own
 // and moves things between both. The picture of existing paths is rough on purpose: nobody knows what other writers did,
-// so that some operations fail with every usual errno. Determinism: one stream, drawn in a fixed order.
+// so that some operations fail with every usual errno. Flags that forbid operations are taken back soon, so that most go on succeeding.
+// Some operations are asked by others than root (operation_callers.h); a session carries them out without a look at permission bits (writer.h).
+// Determinism: one stream, drawn in a fixed order.
 #pragma once
 
 #include <vector>
@@ -32,9 +34,13 @@ struct MixOptions {
   bool mount_only = false;
   /// Parts per million of the new paths that are odd: names of 255 and 256 bytes, slashes and dots in excess, a file as a directory.
   uint32_t odd_path_ppm = 0;
+  /// Also ACLs, which only a volume that was formatted for them takes.
+  bool acl = false;
+  /// Parts per million of the operations that somebody else than root asks for, where they can be.
+  uint32_t callers_ppm = 60'000;
 };
 
-inline constexpr int kOperationKinds = 23;
+inline constexpr int kOperationKinds = 31;
 
 /// Operations with ids from `first_id` on. `picture` grows with what they would make.
 std::vector<record::Operation> DrawOperations(RandomStream* random, const MixOptions& options, PathPicture* picture);

@@ -157,25 +157,24 @@ sim::Task<int> Writer::SetAclAt(Context* context, const record::SetAcl* acl) {
   if (error != 0) {
     co_return error;
   }
-  AclArguments arguments;
-  arguments.rule = RuleOf(*acl);
-  if (!acl->remove() && !IsValidRule(arguments.rule)) {
-    co_return EINVAL;
-  }
-  sim::Task<int> set = SetAclOf(context, entry, acl->is_default(), std::move(arguments.rule));
+  AclRule rule = RuleOf(*acl);
+  sim::Task<int> set = SetAclOf(context, entry, acl->is_default(), std::move(rule));
   co_return co_await std::move(set);
 }
 
 sim::Task<int> Writer::SetAclOf(Context* context, Dentry entry, bool is_default, AclRule rule) {
   const bool removes = IsEmptyAcl(rule);
-  if (!setting_.enable_acl || entry.type == kTypeSymlink) {
-    co_return ENOTSUP;
+  if (entry.type == kTypeSymlink) {
+    co_return ENOTSUP;  // here and in what follows, up to the trash, the kernel answers
   }
   if (is_default && entry.type != kTypeDirectory) {
-    co_return removes ? 0 : EACCES;  // the kernel answers
+    co_return removes ? 0 : EACCES;
   }
-  if (IsTrash(entry.inode)) {
-    co_return EPERM;
+  if (!removes && !IsValidRule(rule)) {
+    co_return EINVAL;
+  }
+  if (IsTrash(entry.inode) || !setting_.enable_acl) {
+    co_return IsTrash(entry.inode) ? EPERM : ENOTSUP;
   }
   AclArguments arguments;
   arguments.context = context;
@@ -240,6 +239,9 @@ sim::Task<int> Writer::GetAclAt(Context* context, Bytes path, bool is_default) {
 }
 
 sim::Task<int> Writer::GetAclOf(Context* context, Dentry entry, bool is_default) {
+  if (entry.type == kTypeSymlink) {
+    co_return ENOTSUP;  // the kernel answers
+  }
   if (!setting_.enable_acl || IsTrash(entry.inode)) {
     co_return ENODATA;
   }

@@ -96,6 +96,9 @@ sim::Task<int> Writer::SetAttrAt(Context* context, const record::SetAttr* change
   if (change->has_mode() && entry.type == kTypeSymlink) {
     co_return ENOTSUP;  // as the kernel answers
   }
+  if (change->has_flags() && entry.type != kTypeFile && entry.type != kTypeDirectory) {
+    co_return EINVAL;  // JuiceFS is asked for them through an open file
+  }
   if (IsTrash(entry.inode)) {
     co_return EPERM;
   }

@@ -36,7 +36,7 @@ sim::Task<int> Writer::WriteAt(Context* context, const record::Write* write) {
     offset = attr.length;
   }
   if (offset >= kFileBytesMax || write->length() >= kFileBytesMax - offset) {
-    co_return EFBIG;
+    co_return co_await RefuseAfterOpen(context, inode, handle, EFBIG);
   }
   // One slice and one transaction for each chunk touched.
   const uint64_t seed = options_.blocks != nullptr ? SeedOfWrite(context->label.text(), write->seed()) : 0;

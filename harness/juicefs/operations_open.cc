@@ -99,6 +99,16 @@ sim::Task<int> Writer::FindFile(Context* context, Bytes path, uint32_t handle, F
   co_return entry.type == kTypeDirectory ? EISDIR : entry.type == kTypeFile ? 0 : EINVAL;
 }
 
+sim::Task<int> Writer::RefuseAfterOpen(Context* context, Inode inode, uint32_t handle, int error) {
+  if (handle != 0) {
+    co_return error;
+  }
+  Attr attr;
+  const int read = co_await ReadAttr(context, inode, &attr);
+  const int refused = read != 0 ? read : CheckOpen(attr, kWriteOnly);
+  co_return refused != 0 ? refused : error;
+}
+
 bool Writer::IsOpen(Inode inode) const {
   return std::any_of(open_files_.begin(), open_files_.end(), [inode](const auto& open) { return open.second.inode == inode; });
 }

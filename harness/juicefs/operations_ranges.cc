@@ -49,12 +49,14 @@ sim::Task<int> Writer::FallocateAt(Context* context, const record::Fallocate* fa
   Bytes path = fallocate->path();
   sim::Task<int> find = FindFile(context, std::move(path), fallocate->handle(), FileUse::kWrite, &arguments.inode);
   int error = co_await std::move(find);
-  error = error != 0 ? error : CheckMode(*fallocate);
   if (error != 0) {
     co_return error;
   }
-  if (IsTooFar(arguments.offset, arguments.length)) {
-    co_return EFBIG;
+  arguments.by_handle = fallocate->handle() != 0;
+  error = CheckMode(*fallocate);
+  error = error == 0 && IsTooFar(arguments.offset, arguments.length) ? EFBIG : error;
+  if (error != 0) {
+    co_return co_await RefuseAfterOpen(context, arguments.inode, fallocate->handle(), error);
   }
   co_return co_await Run(context, TransactionKind::kOperation, &Writer::FallocateBody, &arguments);
 }
@@ -69,8 +71,10 @@ sim::Task<Status> Writer::FallocateBody(Attempt* attempt, FallocateArguments* ar
     co_return Status::Ok();
   }
   Attr attr = **read;
+  // A file that is append-only, or lies in the trash, is not opened for this; through an older handle it may still grow.
   const bool append_only = (attr.flags & kFlagAppend) != 0;
-  if (attr.type != kTypeFile || (attr.flags & kFlagImmutable) != 0 || (append_only && (arguments->mode & ~kKeepSize) != 0)) {
+  const bool may_open = arguments->by_handle || (!append_only && !(attr.parent > kTrashInode));
+  if (attr.type != kTypeFile || !may_open || (attr.flags & kFlagImmutable) != 0 || (append_only && (arguments->mode & ~kKeepSize) != 0)) {
     attempt->error = EPERM;
     co_return Status::Ok();
   }
@@ -124,7 +128,7 @@ sim::Task<int> Writer::CopyFileRangeAt(Context* context, const record::CopyFileR
     co_return error;
   }
   if (IsTooFar(arguments.from_offset, arguments.length) || IsTooFar(arguments.to_offset, arguments.length)) {
-    co_return EFBIG;
+    co_return co_await RefuseAfterOpen(context, arguments.to, 0, EFBIG);
   }
   // The kernel cuts the range at the end of the source before it looks for an overlap.
   Attr attr;
@@ -136,10 +140,10 @@ sim::Task<int> Writer::CopyFileRangeAt(Context* context, const record::CopyFileR
   arguments.length = std::min(arguments.length, left);
   if (arguments.from == arguments.to && arguments.to_offset + arguments.length > arguments.from_offset &&
       arguments.to_offset < arguments.from_offset + arguments.length) {
-    co_return EINVAL;
+    co_return co_await RefuseAfterOpen(context, arguments.to, 0, EINVAL);
   }
   if (arguments.length == 0) {
-    co_return 0;
+    co_return co_await RefuseAfterOpen(context, arguments.to, 0, 0);
   }
   error = co_await Run(context, TransactionKind::kOperation, &Writer::CopyFileRangeBody, &arguments);
   context->result.copied_bytes = error == 0 ? arguments.copied_bytes : 0;
@@ -169,7 +173,7 @@ sim::Task<Status> Writer::CopyFileRangeBody(Attempt* attempt, CopyArguments* arg
   if (arguments->from_offset >= source.length) {
     co_return Status::Ok();
   }
-  if (target.type != kTypeFile || (target.flags & (kFlagImmutable | kFlagAppend)) != 0) {
+  if (target.type != kTypeFile || (target.flags & (kFlagImmutable | kFlagAppend)) != 0 || target.parent > kTrashInode) {
     attempt->error = target.type != kTypeFile ? EINVAL : EPERM;
     co_return Status::Ok();
   }

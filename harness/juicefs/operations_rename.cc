@@ -109,16 +109,20 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   if (flags == kExchange && !target.entry.has_value()) {
     co_return ENOENT;
   }
-  if (source.entry->inode == kTrashInode || source.parent == kTrashInode || IsTrash(target.parent) ||
-      (target.parent == kRootInode && target.name == kTrashName) || (flags == kExchange && IsTrash(source.parent)) ||
-      (IsTrash(source.parent) && context->uid != 0)) {
-    co_return EPERM;
-  }
   if (from_normal != to_normal && to_normal.substr(0, from_normal.size()) == from_normal) {
     co_return EINVAL;
   }
   if (from_normal != to_normal && from_normal.substr(0, to_normal.size()) == to_normal) {
     co_return flags == kExchange ? EINVAL : flags == kNoReplace ? EEXIST : ENOTEMPTY;
+  }
+  const bool directory = source.entry->type == kTypeDirectory;
+  if (target.entry.has_value() && flags != kExchange && (target.entry->type == kTypeDirectory) != directory) {
+    co_return directory ? ENOTDIR : EISDIR;
+  }
+  if (source.entry->inode == kTrashInode || source.parent == kTrashInode || IsTrash(target.parent) ||
+      (target.parent == kRootInode && target.name == kTrashName) || (flags == kExchange && IsTrash(source.parent)) ||
+      (IsTrash(source.parent) && context->uid != 0)) {
+    co_return EPERM;
   }
   RenameArguments arguments;
   arguments.from_parent = source.parent;

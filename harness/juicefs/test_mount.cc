@@ -47,7 +47,9 @@ record::Case CaseOf(const TestMount::Options& options) {
 }  // namespace
 
 TestMount::TestMount(Options options) : world_(CaseOf(options)), store_(&world_.scheduler(), {}), last_ids_(options.writers) {
-  store_.Preload(WithPrefix(FormatPairs(DefaultFormat(kVolume, options.trash_days), store_.wall_ns()), kVolume));
+  Format format = DefaultFormat(kVolume, options.trash_days);
+  format.enable_acl = options.acl;
+  store_.Preload(WithPrefix(FormatPairs(format, store_.wall_ns()), kVolume));
   if (options.blocks) {
     const BlockLayout layout{kVolume, options.block_bytes, false};
     blocks_ = std::make_unique<BlockStore>(objects::WorldObjectStore(&world_, &bucket_), layout);

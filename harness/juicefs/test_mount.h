@@ -18,6 +18,7 @@ class TestMount {
     uint32_t trash_days = 1;
     uint32_t writers = 1;
     bool blocks = false;
+    bool acl = false;  // formatted with --enable-acl
     uint32_t block_bytes = 4096;
     MountOptions mount;               // of the first writer; all others have defaults
     std::string failing_object_step;  // label of a call to the bucket that fails

@@ -340,6 +340,8 @@ class Writer {
   sim::Task<int> CloseHandle(Context* context, uint32_t handle);
   /// The file of a handle that allows this use, or of a path where `handle` is 0.
   sim::Task<int> FindFile(Context* context, Bytes path, uint32_t handle, FileUse use, Inode* file);
+  /// `error`, which the kernel or JuiceFS gives to an open file; but what may not be opened for writing by its path is refused for that.
+  sim::Task<int> RefuseAfterOpen(Context* context, Inode inode, uint32_t handle, int error);
   [[nodiscard]] bool IsOpen(Inode inode) const;
   /// A file without a name that `session` had open is gone. Returns an errno; a failure is left to the clean-up of that session.
   sim::Task<int> DropSustained(Context* context, uint64_t session, Inode inode);

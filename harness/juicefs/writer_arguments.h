@@ -213,6 +213,7 @@ struct Writer::ChunkDeletionArguments {
 
 struct Writer::FallocateArguments {
   Inode inode;
+  bool by_handle = false;
   uint32_t mode = 0;
   uint64_t offset = 0;
   uint64_t length = 0;

@@ -1,6 +1,7 @@
 #include "harness/tools/mount_operations.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <sys/fsuid.h>
@@ -76,7 +77,10 @@ class AsCaller {
 
 }  // namespace
 
-MountOperations::MountOperations(std::string folder) : folder_(std::move(folder)) { ::umask(0); }
+MountOperations::MountOperations(std::string folder) : folder_(std::move(folder)) {
+  ::umask(0);
+  ::setgroups(0, nullptr);
+}
 
 bool MountOperations::KnowsOperation(const record::Operation& operation) {
   switch (operation.kind_case()) {

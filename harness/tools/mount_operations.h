@@ -2,7 +2,9 @@
 //
 // One operation is one call where there is one (renameat2, fallocate, copy_file_range, flock, OFD locks, setxattr; ACLs are the extended
 // attributes system.posix_acl_*); a write by path is open, pwrite, close. One is in flight at a time. The caller's user and group are those of
-// the calling thread's file access meanwhile; the process's umask is 0 from then on.
+// the calling thread's file access meanwhile (without any capability where it is not root); from the constructor on the process's umask is 0 and
+// it is in no supplementary group. Locks are those of open files (OFD), one for each owner and inode, opened for reading and writing: FUSE is told
+// of them as of a process's, with another number as owner, and closing another descriptor drops none.
 // Rules of the harness, so that a case can do no harm: no symbolic link is followed (one in the middle of a path is ENOTDIR), device files,
 // pipes and sockets are never opened (EINVAL), nothing outside of the folder is touched (`..` is EINVAL). Locks never wait.
 // NOT here: what a mount has no call for: clone, compact, remove_tree, quotas, restore_trash, tiers, skip_trash, Die (ENOSYS). Flags of

@@ -245,7 +245,7 @@ PosixResult MountOperations::DoXattr(const record::Operation& operation) const {
 }
 
 PosixResult MountOperations::DoLock(uint32_t session, const record::Operation& operation) {
-  const Bytes& path = *judge::PathsOf(operation).first;
+  const Bytes path = *judge::PathsOf(operation).first;
   const uint64_t owner = operation.has_flock() ? operation.flock().owner() : operation.has_set_lock() ? operation.set_lock().owner() : operation.get_lock().owner();
   const File fresh = OpenFile(session, 0, path, O_RDWR);
   if (fresh.error != 0) {
@@ -270,10 +270,10 @@ PosixResult MountOperations::DoLock(uint32_t session, const record::Operation& o
     lock.l_len = wanted.end() >= static_cast<uint64_t>(INT64_MAX) ? 0 : static_cast<off_t>(wanted.end() - wanted.start() + 1);
     return lock;
   };
+  if (operation.set_lock().end() < operation.set_lock().start() || operation.get_lock().end() < operation.get_lock().start()) {
+    return Answer(EINVAL);  // fcntl has lengths
+  }
   if (operation.has_set_lock()) {
-    if (operation.set_lock().end() < operation.set_lock().start()) {
-      return Answer(EINVAL);  // fcntl has lengths
-    }
     struct flock lock = fill(operation.set_lock());
     result.error = ErrorOf(::fcntl(file->get(), F_OFD_SETLK, &lock));
     return result;

@@ -1,7 +1,8 @@
 // Test support of posix_test.py: one sequence of operations carried out by three witnesses, whose answers are compared one by one.
 //
-//   kvjury_mount_twin draw PD BUCKET MOUNT SEED OPERATIONS   a drawn sequence: a session of ours on the cluster at PD (with its blocks in BUCKET), a
+//   kvjury_mount_twin draw PD BUCKET MOUNT SEED OPERATIONS ACL   a drawn sequence: a session of ours on the cluster at PD (with its blocks in BUCKET), a
 //                                                 mounted folder of another cluster, the model of POSIX. At the end each entry is looked at by all.
+//                                                 ACL: acl, or no-acl as the volumes were formatted. What the kernel refuses a session is not asked.
 //   kvjury_mount_twin table FILE MOUNT            the rows of an errno table (harness/judge/errno_table.h) on a mounted folder: the file as it should be
 // stdout of draw: a JSON object a difference; then one of counts, with the inodes of both sides. Exit code 0 when it ran to its end, 6 otherwise.
 #include <google/protobuf/text_format.h>
@@ -92,13 +93,16 @@ class OurSession {
 
 class Twin {
  public:
-  Twin(OurSession* ours, std::string mount, uint64_t seed)
-      : ours_(*ours), mount_(std::move(mount)), seed_(seed), model_(judge::PosixModelOptions{{0, WallNow()}}) {}
+  Twin(OurSession* ours, std::string mount, uint64_t seed, const judge::PosixModelOptions& options)
+      : ours_(*ours), mount_(std::move(mount)), seed_(seed), model_(options) {}
 
   void Do(record::Operation operation) {
     ++operations_;
     const int64_t begin_ns = WallNow();
-    const juicefs::OperationResult writer = ours_.Do(operation);
+    judge::PosixModel kernel = model_;
+    kernel.Do(kSession, operation, {begin_ns, begin_ns});
+    const bool asked = !kernel.refused_in_front();
+    const juicefs::OperationResult writer = asked ? ours_.Do(operation) : juicefs::OperationResult();
     const PosixResult real = mount_.Do(kSession, operation);
     const PosixResult model = model_.Do(kSession, operation, {begin_ns, WallNow()});
     ++answers_[judge::ErrnoName(real.error)];
@@ -106,6 +110,8 @@ class Twin {
     Compare(operation, "model", model, "mount", real, true);
     if (writer.error == ENOSYS) {
       ++not_ours_[operation.kind_case()];
+    } else if (!asked) {
+      ++in_front_[judge::ErrnoName(real.error)];
     } else {
       // Two sides act one after the other: each one's times are within the model's spans.
       const PosixResult session = judge::ResultOfWriter(operation, writer);
@@ -141,6 +147,7 @@ class Twin {
     counts["bytes"] = bytes_;
     counts["differences"] = differences_;
     counts["answers"] = answers_;
+    counts["in_front"] = in_front_;
     counts["not_ours"] = Json::object();
     for (const auto& [kind, count] : not_ours_) {
       counts["not_ours"][record::Operation::descriptor()->FindFieldByNumber(kind)->name()] = count;
@@ -159,6 +166,11 @@ class Twin {
     Do(operation);
     operation.mutable_list_xattr()->set_path(path);
     Do(operation);
+    for (const bool is_default : {false, true}) {
+      operation.mutable_get_acl()->set_path(path);
+      operation.mutable_get_acl()->set_is_default(is_default);
+      Do(operation);
+    }
     for (const auto& [name, value] : node.xattrs) {
       operation.mutable_get_xattr()->set_path(path);
       operation.mutable_get_xattr()->set_name(name);
@@ -219,12 +231,21 @@ class Twin {
   judge::PosixModel model_;
   uint64_t operations_ = 0, entries_ = 0, bytes_ = 0, differences_ = 0;
   std::map<std::string, uint64_t> answers_;  // of the mount
+  std::map<std::string, uint64_t> in_front_;  // of the mount where our session was not asked
   std::map<int, uint64_t> not_ours_;
   std::vector<std::string> texts_;  // every operation so far, with the mount's answer
   std::vector<std::pair<uint64_t, uint64_t>> inodes_;
 };
 
-int Draw(const std::string& pd, const std::string& bucket, const std::string& mount, uint64_t seed, uint32_t operations) {
+/// fs.protected_hardlinks of this machine.
+bool ProtectsHardlinks() {
+  std::ifstream setting("/proc/sys/fs/protected_hardlinks");
+  int value = 0;
+  setting >> value;
+  return value != 0;
+}
+
+int Draw(const std::string& pd, const std::string& bucket, const std::string& mount, uint64_t seed, uint32_t operations, bool acl) {
   // The channel finds the methods of stores in the descriptors of this file, which a linker takes only when somebody names it.
   CHECK(tikvpb::BatchCommandsRequest::descriptor() != nullptr);
   Result<std::unique_ptr<remote::RemoteWorld>> world = remote::RemoteWorld::Start(ports::TlsFiles());
@@ -243,8 +264,13 @@ int Draw(const std::string& pd, const std::string& bucket, const std::string& mo
   mix.operations = operations;
   mix.mount_only = true;
   mix.odd_path_ppm = 60'000;
+  mix.acl = true;
   juicefs::PathPicture picture;
-  Twin twin(&ours, mount, seed);
+  judge::PosixModelOptions options;
+  options.formatted_ns = {0, WallNow()};
+  options.acl = acl;
+  options.protected_hardlinks = ProtectsHardlinks();
+  Twin twin(&ours, mount, seed, options);
   for (const record::Operation& operation : juicefs::DrawOperations(&random, mix, &picture)) {
     if (MountOperations::KnowsOperation(operation) && judge::PosixModel::KnowsOperation(operation)) {
       twin.Do(operation);
@@ -281,12 +307,13 @@ int Table(const std::string& file, const std::string& mount) {
 
 int main(int count, char** words) {
   const std::vector<std::string> arguments(words + 1, words + count);
-  if (arguments.size() == 6 && arguments[0] == "draw") {
-    return kvjury::tools::Draw(arguments[1], arguments[2], arguments[3], std::stoull(arguments[4]), static_cast<uint32_t>(std::stoul(arguments[5])));
+  if (arguments.size() == 7 && arguments[0] == "draw") {
+    return kvjury::tools::Draw(arguments[1], arguments[2], arguments[3], std::stoull(arguments[4]), static_cast<uint32_t>(std::stoul(arguments[5])),
+                               arguments[6] == "acl");
   }
   if (arguments.size() == 3 && arguments[0] == "table") {
     return kvjury::tools::Table(arguments[1], arguments[2]);
   }
-  std::cerr << "usage: draw PD BUCKET MOUNT SEED OPERATIONS, or table FILE MOUNT\n";
+  std::cerr << "usage: draw PD BUCKET MOUNT SEED OPERATIONS ACL, or table FILE MOUNT\n";
   return 2;
 }
