@@ -1,26 +1,25 @@
 // Writer: one JuiceFS session on a volume: batches of ids, session records, late usage flushes, and the operations as
 // the transactions that JuiceFS 1.4 makes, with the real keys and values.
 //
-// Modelled: write conflicts are tried again up to 50 times with (i+1)^2 ms of back-off, an undetermined commit never is (the
-// operation fails with EIO and may have happened); paths are resolved by point look-ups before the operation; parents'
-// times skipped within 100 ms, their link counts after 20 conflicts; trash by the hour; chunk deletion after unlink; open files
-// (one that loses its last name while this session has it open lives on until its last close); with a BlockStore the blocks of
-// slices: uploaded before the commit that names them, deleted with the last reference.
-// Of inodes: the caller's user and group (owner of new inodes, set-gid directories), extended attributes, ACLs with the client's cache of
-// rules, flags and tiers, BSD and POSIX locks, access times. Of the session: setting, records, heartbeats with what they read (the client
-// ends itself when the volume is gone or another one), clean-up of the dead ones of others; mounts that are read-only; clients that die. A
-// session that is cleaned by others while it lives loses its locks and comes back with its next heartbeat, as a real one. The elected jobs,
-// see jobs.cc. Quotas of directories, users and groups and limits of the volume, see operations_quota.cc. The change log with the
-// text of every transaction that has one, see change_log.h. Mounts that find names whatever their case, see case_folding.h.
-// Checks: only those that the client makes on a default mount: the sticky bit (EACCES), mode, group and times of another's inode, flags, the
-// trash. Permission bits, ACLs' permissions, chown to another user, privileges for flags and namespaces of xattrs are checked by the kernel in
-// front of the client (EACCES, EPERM) and are not here; where both look, the kernel's errno differs (EPERM for the sticky bit). A mode comes
-// as the kernel hands it on: the umask is taken off. Flags do not keep modes, owners, times and xattrs from being changed, as in JuiceFS.
-// NOT modelled: the client's caches (of attributes, of blocks, of what is written but not uploaded: a write ends when it is committed).
-// Background work that an operation starts (deletion of data, compaction, statistics of files with several links) is
-// done at its end. After a write conflict the real client stores an ACL's id without its rule; here the rule is stored.
-// Symbolic links inside a path are not followed and `..` is EINVAL (the kernel of a real mount resolves them). Only whole hour directories
-// are protected in the trash; their entries may be removed. Trees are removed and cloned one directory after the other, without threads.
+// Modelled: write conflicts are tried again up to 50 times with (i+1)^2 ms of back-off, an undetermined commit never is (the operation fails with
+// EIO and may have happened); paths are resolved by point look-ups before the operation; parents' times skipped within 100 ms, their link counts
+// after 20 conflicts; trash by the hour; chunk deletion after unlink; open files (one that loses its last name while this session has it open lives
+// on until its last close); with a BlockStore the blocks of slices: uploaded before the commit that names them, deleted with the last reference.
+// Of inodes: the caller's user and group (owner of new inodes, set-gid directories), extended attributes, ACLs with the client's cache of rules,
+// flags and tiers, BSD and POSIX locks, access times. Of the session: setting, records, heartbeats with what they read (the client ends itself when
+// the volume is gone or another one), clean-up of the dead ones of others; mounts that are read-only; clients that die. A session that is cleaned
+// by others while it lives loses its locks and comes back with its next heartbeat, as a real one. The elected jobs, see jobs.cc. Quotas of
+// directories, users and groups and limits of the volume, see operations_quota.cc. The change log with the text of every transaction that has one,
+// see change_log.h. Mounts that find names whatever their case, see case_folding.h.
+// Checks: only those that the client makes on a default mount: the sticky bit (EACCES), mode, group and times of another's inode, flags, the trash.
+// Permission bits, ACLs' permissions, chown to another user, privileges for flags and namespaces of xattrs are checked by the kernel in front of
+// the client (EACCES, EPERM) and are not here; where both look, the kernel's errno differs (EPERM for the sticky bit). A mode comes as the kernel
+// hands it on: the umask is taken off. Flags do not keep modes, owners, times and xattrs from being changed, as in JuiceFS.
+// NOT modelled: the client's caches (of attributes, of blocks, of what is written but not uploaded: a write ends when it is committed). Background
+// work that an operation starts (deletion of data, compaction, statistics of files with several links) is done at its end. After a write conflict
+// the real client stores an ACL's id without its rule; here the rule is stored. Symbolic links inside a path are not followed and `..` is EINVAL
+// (the kernel of a real mount resolves them). Only whole hour directories are protected in the trash; their entries may be removed. Trees are
+// removed and cloned one directory after the other, without threads.
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
