@@ -23,7 +23,6 @@
 // Source: JuiceFS 1.4, KV engine and base metadata. Units: virtual microseconds, wall nanoseconds.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -489,7 +488,6 @@ class Writer {
   int64_t used_inodes_ = -1;
   AclCache acl_cache_;
   uint64_t logged_ = 0;  // texts of the change log, those of refused tries included
-
   int64_t pending_space_ = 0;
   int64_t pending_inodes_ = 0;
   std::map<Inode, DirStat> pending_directories_;
