@@ -218,11 +218,15 @@ PosixResult PosixModel::Fallocate(const Call& call) {
   }
   const uint32_t kind = change.mode() & ~kKeepSize;
   const bool keeps_size = (change.mode() & kKeepSize) != 0;
-  if ((kind != 0 && kind != kPunchHole && kind != kZeroRange) || (kind == kPunchHole && !keeps_size)) {
+  // Modes that no file system knows come first, those that FUSE does not know after a look at the open file.
+  if ((kind & kPunchHole) != 0 && (kind != kPunchHole || !keeps_size)) {
     return Refused(ENOTSUP);
   }
   if (change.handle() != 0 && !MayWrite(handles_.at({call.session, change.handle()}).flags)) {
     return Refused(EBADF);
+  }
+  if (kind != 0 && kind != kPunchHole && kind != kZeroRange) {
+    return Refused(ENOTSUP);
   }
   if (end >= kFileBytesMax) {
     return Refused(EFBIG);

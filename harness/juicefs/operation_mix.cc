@@ -172,6 +172,9 @@ class Mix {
     return random_.Pick(picture_.files);
   }
 
+  /// In one of the two folders that are nearly always there.
+  [[nodiscard]] bool IsNear(const Bytes& path) const { return path.substr(0, path.rfind('/') + 1) == own_ + "/" || path.find('/') == Bytes::npos; }
+
   /// The newest one, which is there more often than what was made long ago; or any.
   Bytes NewFile() { return !new_file_.empty() && random_.Chance(600'000) ? new_file_ : File(); }
 
@@ -185,12 +188,12 @@ class Mix {
         operation->mutable_mkdir()->set_path(path);
         operation->mutable_mkdir()->set_mode(mode | 0100);
         picture_.directories.push_back(path);
-        new_directory_ = path;
+        new_directory_ = IsNear(path) ? path : new_directory_;
         return;
       case record::Operation::kCreate:
         operation->mutable_create()->set_path(path);
         operation->mutable_create()->set_mode(mode);
-        new_file_ = path;
+        new_file_ = IsNear(path) ? path : new_file_;
         break;
       case record::Operation::kMknod:
         operation->mutable_mknod()->set_path(path);
@@ -350,7 +353,7 @@ class Mix {
   /// Of few files, so that owners meet.
   void DrawLock(record::Operation* operation) {
     if (locked_.empty() || !random_.Chance(800'000)) {
-      locked_ = NewFile();
+      locked_ = new_file_.empty() ? File() : new_file_;
     }
     const Bytes path = locked_;
     const uint64_t owner = 1 + random_.Below(2);
