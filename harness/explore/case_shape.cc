@@ -46,6 +46,9 @@ void DrawTool(RandomStream* random, CaseShape* shape) {
   if (shape->tool_model == "juicefs-dump") {
     shape->writers = 1;
     shape->backup_after_permille = 1000;
+    // What a dying client has sent may still take effect.
+    shape->trigger.clear_orphan_locks();
+    shape->trigger.clear_half_clones();
   }
 }
 
