@@ -70,7 +70,9 @@ sim::Task<void> Proof::Play() {
   if (restore_.has_value() && restore_->success) {
     co_await ReadTargetBack();
     target_records_ = ReadRecords(&stage_->target());
-    if (stage_->spec().has_afterlife()) {
+    // Where timestamps are older than what was restored every write conflicts: nobody can use that.
+    const bool usable = !target_timestamps_.empty() && target_timestamps_.back() > backup_->cut;
+    if (stage_->spec().has_afterlife() && usable) {
       auto afterlife = std::make_unique<Afterlife>(stage_, &cast_);
       auto use = afterlife->Play(backup_->cut_asked_us);
       co_await std::move(use);
