@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <regex>
 
 #include "fakes/sim/scheduler.h"
 #include "harness/juicefs/change_log.h"
@@ -88,6 +87,30 @@ std::string Normal(const std::string& text, std::map<std::string, std::string>* 
     result = ":" + inodes;
   }
   return fmt::format("{}({}){}", operation, fmt::join(words, ","), result);
+}
+
+/// Each number, with its sign, as `*`.
+std::string WithoutNumbers(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto is_digit = [&text](size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+    if (!is_digit(i) && !(text[i] == '-' && is_digit(i + 1))) {
+      out += text[i];
+      continue;
+    }
+    while (is_digit(i + 1)) {
+      ++i;
+    }
+    out += '*';
+  }
+  return out;
+}
+
+/// "CREATE true" of "CREATE(1,c,...,true):7|(1,2)".
+std::string NameAndLastWord(const std::string& record) {
+  const size_t end = record.find("):");
+  const size_t word = record.rfind(',', end) + 1;
+  return record.substr(0, record.find('(')) + " " + record.substr(word, end - word);
 }
 
 bool IsBackground(const std::string& text) {
@@ -263,7 +286,7 @@ void ExpectTheSame(const std::string& name, uint32_t trash_days, size_t steps_mi
     std::vector<std::string> texts;
     for (const std::string& text : sessions.NewTexts()) {
       if (IsBackground(text)) {
-        background.insert(std::regex_replace(text, std::regex("-?[0-9]+"), "*"));
+        background.insert(WithoutNumbers(text));
       } else {
         texts.push_back(Normal(text, &slices));
       }
@@ -332,7 +355,7 @@ TEST(ChangeLogTexts, AfterAConflictAreThoseOfTheTryThatWasCommitted) {
   ASSERT_EQ(first->conflicts() + second->conflicts(), 1U);
   std::vector<std::string> changed;
   for (const std::string& record : sessions.NewRecords()) {
-    changed.push_back(std::regex_replace(record, std::regex(R"(^(CREATE)\(1,.*,(true|false)\):\d+\|.*$)"), "$1 $2"));
+    changed.push_back(NameAndLastWord(record));
   }
   EXPECT_THAT(changed, testing::UnorderedElementsAre("CREATE true", "CREATE false")) << "the parent's times are new at the second try";
 }
