@@ -277,7 +277,7 @@ TEST(CloneTest, AFailureTakesTheTreeAwayAgain) {
   MakeTree(&m);
   const std::vector<Key> before = KeysOf(&m, KeyKind::kAttr);
   const KeyValues other{{EncodeKey(DentryKey(kRootInode, "copy")), EncodeDentry(Dentry{kTypeFile, Inode(999)})}};
-  m.store().AfterCommit("w1/op10/txn#1", [&m, other] { m.store().Preload(WithPrefix(other, "vol")); });
+  m.store().AfterCommit("w1/op10/txn#3", [&m, other] { m.store().Preload(WithPrefix(other, "vol")); });
   EXPECT_EQ(m.Errno("clone { from: 'd' to: 'copy' }"), EEXIST);
   EXPECT_THAT(KeysOf(&m, KeyKind::kDetached), IsEmpty());
   EXPECT_EQ(m.InodeOf("copy"), Inode(999));
