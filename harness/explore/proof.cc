@@ -71,7 +71,8 @@ sim::Task<void> Proof::Play() {
     co_await ReadTargetBack();
     target_records_ = ReadRecords(&stage_->target());
     // Where timestamps are older than what was restored every write conflicts: nobody can use that.
-    const bool usable = !target_timestamps_.empty() && target_timestamps_.back() > backup_->cut;
+    // (What a load writes is of the target's own time.)
+    const bool usable = tool_.rewrites || (!target_timestamps_.empty() && target_timestamps_.back() > backup_->cut);
     if (stage_->spec().has_afterlife() && usable) {
       auto afterlife = std::make_unique<Afterlife>(stage_, &cast_);
       auto use = afterlife->Play(backup_->cut_asked_us);
