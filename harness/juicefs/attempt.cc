@@ -102,6 +102,19 @@ sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanFamily(const 
   co_return co_await std::move(scan);
 }
 
+sim::Task<Result<std::vector<Bytes>>> Attempt::ListXattrNames(Inode inode) {
+  const Key first = XattrKey(inode, "");
+  Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await ScanFamily(first, 0);
+  if (!xattrs.ok()) {
+    co_return xattrs.error();
+  }
+  std::vector<Bytes> names;
+  for (const auto& [key, value] : *xattrs) {
+    names.push_back(key.name);
+  }
+  co_return names;
+}
+
 sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> Attempt::ScanLetters(std::string_view letters) {
   return ScanRange(Bytes(letters), PrefixEnd(letters), 0);
 }

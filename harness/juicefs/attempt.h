@@ -95,6 +95,8 @@ class Attempt {
   sim::Task<Result<std::optional<Bytes>>> GetRaw(const Key& key);
   /// Keys of `first`'s family: those that continue its encoding. At most `limit` (0: all).
   sim::Task<Result<std::vector<std::pair<Key, Bytes>>>> ScanFamily(const Key& first, uint32_t limit);
+  /// Of all extended attributes of an inode, in byte order.
+  sim::Task<Result<std::vector<Bytes>>> ListXattrNames(Inode inode);
   /// Chunks from `first` to `last`, both included; those that exist.
   sim::Task<Result<std::map<uint32_t, std::vector<SliceRecord>>>> ScanChunks(Inode inode, uint32_t first, uint32_t last);
   /// One more or less for each of these slices.

@@ -375,16 +375,11 @@ sim::Task<Status> Writer::RemoveDetachedBody(Attempt* attempt, CloneArguments* a
     co_return Status::Ok();
   }
   const Attr attr = **read;
-  const Key first_xattr = XattrKey(arguments->made, "");
-  Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await attempt->ScanFamily(first_xattr, 0);
-  if (!xattrs.ok()) {
-    co_return xattrs.error();
+  Result<std::vector<Bytes>> names = co_await attempt->ListXattrNames(arguments->made);
+  if (!names.ok()) {
+    co_return names.error();
   }
-  std::vector<Bytes> names;
-  for (const auto& [key, value] : *xattrs) {
-    names.push_back(key.name);
-  }
-  attempt->RemoveInode(arguments->made, attr, names);
+  attempt->RemoveInode(arguments->made, attr, *names);
   attempt->DeleteRaw(DirStatKey(arguments->made));
   attempt->DeleteRaw(DetachedKey(arguments->made));
   attempt->log = fmt::format("CLEANUP({})", arguments->made.value());

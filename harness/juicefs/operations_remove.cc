@@ -163,25 +163,20 @@ sim::Task<Status> Writer::DropFile(Attempt* attempt, Inode parent, const Bytes* 
 }
 
 sim::Task<Status> Writer::DropLastLink(Attempt* attempt, Inode inode, Attr attr, RemoveArguments* outcome) {
-  const Key first_xattr = XattrKey(inode, "");
-  Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await attempt->ScanFamily(first_xattr, 0);
-  if (!xattrs.ok()) {
-    co_return xattrs.error();
-  }
-  std::vector<Bytes> names;
-  for (const auto& [key, value] : *xattrs) {
-    names.push_back(key.name);
+  Result<std::vector<Bytes>> names = co_await attempt->ListXattrNames(inode);
+  if (!names.ok()) {
+    co_return names.error();
   }
   const bool sustained = attr.type == kTypeFile && session_id_ != 0 && IsOpen(inode);
   if (sustained) {
     attr.nlink = 0;
     attempt->PutAttr(inode, attr);
     attempt->PutRaw(SustainedKey(session_id_, inode), Bytes(1, '\x01'));
-    for (const Bytes& xattr : names) {
+    for (const Bytes& xattr : *names) {
       attempt->RemoveXattr(inode, xattr);
     }
   } else {
-    attempt->RemoveInode(inode, attr, names);
+    attempt->RemoveInode(inode, attr, *names);
   }
   if (!attr.parent.valid()) {
     const Key first_count = LinkCountKey(inode, Inode());
@@ -330,16 +325,11 @@ sim::Task<Status> Writer::DropDirectory(Attempt* attempt, Inode parent, const By
     attempt->usage.AddEntry(hour, attr, 1);
     co_return Status::Ok();
   }
-  const Key first_xattr = XattrKey(inode, "");
-  Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await attempt->ScanFamily(first_xattr, 0);
-  if (!xattrs.ok()) {
-    co_return xattrs.error();
+  Result<std::vector<Bytes>> names = co_await attempt->ListXattrNames(inode);
+  if (!names.ok()) {
+    co_return names.error();
   }
-  std::vector<Bytes> names;
-  for (const auto& [key, value] : *xattrs) {
-    names.push_back(key.name);
-  }
-  attempt->RemoveInode(inode, attr, names);
+  attempt->RemoveInode(inode, attr, *names);
   attempt->usage.AddInode(attr, -1);
   co_return Status::Ok();
 }

@@ -162,15 +162,11 @@ sim::Task<int> Writer::ListXattrAt(Context* context, Bytes path) {
 }
 
 sim::Task<Status> Writer::ListXattrBody(Attempt* attempt, ListArguments* arguments) {
-  arguments->names.clear();
-  const Key first = XattrKey(arguments->inode, "");
-  Result<std::vector<std::pair<Key, Bytes>>> xattrs = co_await attempt->ScanFamily(first, 0);
-  if (!xattrs.ok()) {
-    co_return xattrs.error();
+  Result<std::vector<Bytes>> names = co_await attempt->ListXattrNames(arguments->inode);
+  if (!names.ok()) {
+    co_return names.error();
   }
-  for (const auto& [key, value] : *xattrs) {
-    arguments->names.push_back(key.name);
-  }
+  arguments->names = *std::move(names);
   co_return Status::Ok();
 }
 
