@@ -202,9 +202,9 @@ TEST(AtRest, StatisticsAndQuotasOfDirectoriesAreExactWhenSessionsTakeTurns) {
     for (const Bytes& path : {Bytes("a"), Bytes("b"), Bytes("a/in")}) {
       sessions.Pass(20 * kSecondUs);
       ASSERT_EQ(sessions.Do(writers[0], MkdirOp(path)).error, 0);
-      // The third small enough that some are refused.
+      // The third so small that what comes second is refused.
       const bool small = path == "a/in";
-      ASSERT_EQ(sessions.Do(writers[0], SetQuotaOp(path, small ? 60'000 : kNoLimitSpace, small ? 5 : kNoLimitInodes)).error, 0);
+      ASSERT_EQ(sessions.Do(writers[0], SetQuotaOp(path, small ? 16'384 : kNoLimitSpace, small ? 2 : kNoLimitInodes)).error, 0);
     }
     std::vector<Drawer> drawers = {Drawer(seed, 10), Drawer(seed, 11)};
     RandomStream turns(seed, "turns");
