@@ -116,6 +116,9 @@ PosixResult PosixModel::SetAttr(const Call& call) {
   if (change.has_mode() && old.type == juicefs::kTypeSymlink) {
     return Refused(ENOTSUP);
   }
+  if (change.has_flags() && (old.IsFile() || old.IsDirectory())) {
+    Touch(id, call.now, false);  // a mount's witness opens it to set them
+  }
   if (const int denied = SetAttrDenied(call); denied != 0) {
     return InFront(denied);
   }

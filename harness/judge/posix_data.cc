@@ -72,12 +72,19 @@ bool PosixModel::IsOpen(NodeId node) const {
   return std::any_of(handles_.begin(), handles_.end(), [node](const auto& handle) { return handle.second.node == node; });
 }
 
+void PosixModel::TouchOpened(NodeId id, uint32_t handle, TimeSpan now, bool written) {
+  if (handle == 0) {
+    Touch(id, {now.low_ns, written ? std::max(now.low_ns, now.high_ns - 1) : now.high_ns}, true);
+  }
+}
+
 PosixResult PosixModel::Write(const Call& call) {
   const record::Write& write = call.operation.write();
   const auto [error, id] = FileOf(call, write.handle(), call.first, 2);
   if (error != 0) {
     return Refused(error);
   }
+  TouchOpened(id, write.handle(), call.now, true);
   uint64_t offset = write.offset();
   if (write.handle() != 0) {
     const uint32_t flags = handles_.at({call.session, write.handle()}).flags;
@@ -158,6 +165,10 @@ PosixResult PosixModel::Read(const Call& call) {
   if (read.handle() != 0 && (handles_.at({call.session, read.handle()}).flags & kAccessMask) == 1) {
     return Refused(EBADF);
   }
+  TouchOpened(id, read.handle(), call.now, false);
+  if (read.handle() != 0) {
+    Touch(id, call.now, false);  // what is in the kernel's memory is not asked for again
+  }
   PosixResult result;
   result.bytes = tree_.at(id).content.Read(read.offset(), read.length());
   return result;
@@ -183,7 +194,9 @@ PosixResult PosixModel::Open(const Call& call) {
   if (refused != 0) {
     return Refused(refused);
   }
-  if ((open.flags() & kTruncate) != 0) {
+  const bool truncates = (open.flags() & kTruncate) != 0;
+  TouchOpened(place.node, 0, call.now, truncates);
+  if (truncates) {
     SetLength(place.node, 0, call.now);
   }
   handles_[{call.session, open.handle()}] = Handle{place.node, open.flags()};
@@ -212,6 +225,7 @@ PosixResult PosixModel::Fallocate(const Call& call) {
   if (error != 0) {
     return Refused(error);
   }
+  TouchOpened(id, change.handle(), call.now, true);
   const uint64_t end = change.offset() + change.length();
   if (change.length() == 0) {
     return Refused(EINVAL);
@@ -256,10 +270,12 @@ PosixResult PosixModel::CopyFileRange(const Call& call) {
   if (from_error != 0) {
     return Refused(from_error);
   }
+  TouchOpened(from, 0, call.now, true);
   const auto [to_error, to] = FileOf(call, 0, call.second, 2);
   if (to_error != 0) {
     return Refused(to_error);
   }
+  TouchOpened(to, 0, call.now, true);
   const FileContent source = tree_.at(from).content;
   // The kernel cuts the range at the end of the source before it looks for an overlap.
   const uint64_t length = copy.from_offset() >= source.length() ? 0 : std::min(copy.length(), source.length() - copy.from_offset());

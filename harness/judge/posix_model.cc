@@ -56,7 +56,6 @@ bool PosixModel::KnowsOperation(const record::Operation& operation) {
     case Kind::kClone:
     case Kind::kCompact:
     case Kind::kRemoveTree:
-    case Kind::kStatFs:
     case Kind::kRestoreTrash:
     case Kind::kDie:
     case Kind::KIND_NOT_SET:
@@ -166,34 +165,14 @@ std::optional<PosixResult> PosixModel::DoAttribute(const Call& call) {
     case Kind::kReaddir:
     case Kind::kReadlink:
       return Look(call);
+    case Kind::kStatFs:
+      return StatFs(call);
     case Kind::kSetQuota:
     case Kind::kDeleteQuota:
       return SetQuota(call);
     default:
       return std::nullopt;
   }
-}
-
-PosixResult PosixModel::Look(const Call& call) {
-  const Kind::KindCase kind = call.operation.kind_case();
-  if (call.first.error != 0 || call.first.node == kNoNode) {
-    return Refused(call.first.error != 0 ? call.first.error : ENOENT);
-  }
-  const PosixNode& node = tree_.at(call.first.node);
-  PosixResult result;
-  if (kind == Kind::kLookup) {
-    result.attr = tree_.AttrOf(call.first.node);
-  } else if (kind == Kind::kReaddir) {
-    result.error = !node.IsDirectory() ? ENOTDIR : MayAccess(call.first.node, call.operation, 4) ? 0 : EACCES;
-    result.names.emplace();
-    for (const auto& [name, child] : node.entries) {
-      result.names->push_back(name);
-    }
-  } else {
-    result.error = node.type == juicefs::kTypeSymlink ? 0 : EINVAL;
-    result.bytes = node.target;
-  }
-  return result.error == 0 ? result : Refused(result.error);
 }
 
 std::optional<PosixResult> PosixModel::DoSession(const Call& call) {
@@ -210,6 +189,7 @@ std::optional<PosixResult> PosixModel::DoSession(const Call& call) {
   if (error != 0) {
     return call.first.node == kNoNode ? Refused(error) : InFront(error);
   }
+  Touch(node, call.now, false);
   const uint32_t kind = flock ? operation.flock().kind() : operation.has_set_lock() ? operation.set_lock().kind() : operation.get_lock().kind();
   if (kind > 2 || operation.set_lock().start() > operation.set_lock().end() || operation.get_lock().start() > operation.get_lock().end()) {
     return Refused(EINVAL);

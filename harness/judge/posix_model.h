@@ -9,8 +9,8 @@
 // Rules of the harness, where a path names something that a case does not open: data operations on what is no regular file are EISDIR for a
 // directory, else EINVAL, and so are locks and flags, which want an open file; symbolic links are never followed. NOT modelled: umask, capabilities
 // but root's, groups beside the caller's own, what the kernel does to set-id bits when somebody else than root writes or creates, ACLs that are set by
-// the names of their extended attributes, statfs (a mount's numbers are flushed late), access times (mounts are noatime), the order of readdir, the
-// clean-up of the trash, `juicefs` commands (clone, compact, rmr, restore: KnowsOperation says no).
+// the names of their extended attributes, statfs below a directory's limit or while a written file is open (both are flushed late: no numbers), the
+// order of readdir, the clean-up of the trash, `juicefs` commands (clone, compact, rmr, restore: KnowsOperation says no).
 // Source: observed on mounts of JuiceFS 1.4.2 through Linux (scenarios/posix/errno_table.txt), POSIX.1. Determinism: pure. Units: nanoseconds.
 #pragma once
 
@@ -22,6 +22,7 @@
 
 #include "harness/judge/posix_locks.h"
 #include "harness/judge/posix_tree.h"
+#include "harness/juicefs/mount_options.h"
 #include "proto/kvjury/case.pb.h"
 
 namespace kvjury::judge {
@@ -33,6 +34,7 @@ struct PosixModelOptions {
   int64_t skip_dir_mtime_ns = 100'000'000;
   bool acl = true;                  // formatted with --enable-acl
   bool protected_hardlinks = false;  // fs.protected_hardlinks: whom a file does not belong to, and who may not write it, makes no links of it
+  juicefs::AtimeMode atime = juicefs::AtimeMode::kNoAtime;  // of every mount
   uint64_t capacity_bytes = 0;      // limits of the volume; 0: none
   uint64_t inodes_max = 0;
 };
@@ -52,7 +54,7 @@ class PosixModel {
   [[nodiscard]] Places Resolve(const record::Operation& operation) const;
 
   /// Carries out an operation of session `session` on what was resolved (perhaps in an earlier state of this model) within `now`. Never fails
-  /// otherwise than by errno, and then it changed nothing. The operation must be known.
+  /// otherwise than by errno, and then it changed nothing but access times and the trash's hour. The operation must be known.
   PosixResult DoAt(uint32_t session, const record::Operation& operation, const Places& places, TimeSpan now);
   /// Both steps at once.
   PosixResult Do(uint32_t session, const record::Operation& operation, TimeSpan now) { return DoAt(session, operation, Resolve(operation), now); }
@@ -88,7 +90,6 @@ class PosixModel {
   std::optional<PosixResult> DoName(const Call& call);
   std::optional<PosixResult> DoData(const Call& call);
   std::optional<PosixResult> DoAttribute(const Call& call);
-  PosixResult Look(const Call& call);
   std::optional<PosixResult> DoSession(const Call& call);
   /// True: the caller may do all of `mask` (4 read, 2 write, 1 search) to the node.
   [[nodiscard]] bool MayAccess(NodeId node, const record::Operation& caller, uint32_t mask) const;
@@ -96,6 +97,13 @@ class PosixModel {
   [[nodiscard]] int CheckRemovable(NodeId parent, NodeId node, const record::Operation& caller) const;
   /// ENOSPC or EDQUOT when so much more is over a limit.
   [[nodiscard]] int CheckLimits(NodeId parent, int64_t space, int64_t inodes, uint32_t uid, uint32_t gid) const;
+
+  // posix_look.cc
+  PosixResult Look(const Call& call);
+  PosixResult StatFs(const Call& call) const;
+  /// Somebody looked into the node: its access time is new where the mount's mode asks for that. Not `surely`: a mount may have answered from
+  /// memory, or need not have opened it.
+  void Touch(NodeId node, TimeSpan now, bool surely);
 
   // posix_names.cc
   PosixResult Create(const Call& call, uint8_t type, uint32_t mode);
@@ -111,12 +119,16 @@ class PosixModel {
   void InheritAcl(NodeId parent, PosixNode* node) const;
   /// The names of `directory` changed: its times do, at once or within the time that they may be skipped.
   void TouchDirectory(NodeId directory, bool at_once, TimeSpan now);
+  /// Whatever may remove an entry of `parent` has the hour's folder of the trash made first, even if it is refused then or there is nothing to remove.
+  void PrepareTrash(NodeId parent, bool skip_trash, TimeSpan now);
   /// `node` lost its name in `parent` (the entry is gone already).
   void Drop(NodeId parent, const Bytes& name, NodeId node, bool skip_trash, TimeSpan now);
   void MoveTo(NodeId node, NodeId directory, TimeSpan now);
 
   // posix_data.cc
   [[nodiscard]] std::pair<int, NodeId> FileOf(const Call& call, uint32_t handle, const PosixPlace& place, uint32_t mask) const;
+  /// A file that an operation found by its path was opened for it (handle 0), before it was written.
+  void TouchOpened(NodeId node, uint32_t handle, TimeSpan now, bool written);
   PosixResult Write(const Call& call);
   PosixResult Truncate(const Call& call);
   PosixResult Read(const Call& call);

@@ -178,6 +178,12 @@ PosixResult PosixModel::Link(const Call& call) {
   return {};
 }
 
+void PosixModel::PrepareTrash(NodeId parent, bool skip_trash, TimeSpan now) {
+  if (options_.trash && !skip_trash && !tree_.IsTrash(parent)) {
+    tree_.TrashHour(now);
+  }
+}
+
 void PosixModel::Drop(NodeId parent, const Bytes& name, NodeId id, bool skip_trash, TimeSpan now) {
   PosixNode& dropped = tree_.Mutable(id);
   const bool trash = options_.trash && !skip_trash && !tree_.IsTrash(parent) && (dropped.flags & juicefs::kFlagSkipTrash) == 0;
@@ -223,6 +229,7 @@ PosixResult PosixModel::Unlink(const Call& call) {
   if (tree_.at(place.node).IsDirectory()) {
     return Refused(EISDIR);
   }
+  PrepareTrash(place.parent, call.operation.unlink().skip_trash(), call.now);
   const NodeId id = tree_.EntryOf(place.parent, place.name);
   if (id == kNoNode) {
     return Refused(ENOENT);
@@ -260,6 +267,7 @@ PosixResult PosixModel::Rmdir(const Call& call) {
   if (place.node == kTrashNode || place.parent == kTrashNode) {
     return Refused(EPERM);
   }
+  PrepareTrash(place.parent, call.operation.rmdir().skip_trash(), call.now);
   const NodeId id = tree_.EntryOf(place.parent, place.name);
   if (id == kNoNode) {
     return Refused(ENOENT);
@@ -358,6 +366,7 @@ PosixResult PosixModel::Rename(const Call& call) {
   }
   // From here on what is there now counts.
   asked_ = true;
+  PrepareTrash(to.parent, false, call.now);
   const NodeId source = tree_.EntryOf(from.parent, from.name);
   const NodeId target = tree_.EntryOf(to.parent, to.name);
   if (source == kNoNode || tree_.at(to.parent).orphan || tree_.at(to.parent).gone) {

@@ -78,6 +78,10 @@ std::string DescribeResult(const PosixResult& result) {
   if (result.lock.has_value()) {
     text += fmt::format(" lock kind {} {}..{}", result.lock->kind, result.lock->start, result.lock->end);
   }
+  if (result.statfs.has_value()) {
+    text += fmt::format(" blocks {} available {} files {} free {}", result.statfs->blocks, result.statfs->blocks_available, result.statfs->files,
+                        result.statfs->files_free);
+  }
   return text;
 }
 
@@ -113,6 +117,12 @@ std::vector<std::string> ResultDifferences(const PosixResult& left, const PosixR
   if (left.lock.has_value() && right.lock.has_value() && !(*left.lock == *right.lock)) {
     differences.push_back(fmt::format("lock: kind {} {}..{} against kind {} {}..{}", left.lock->kind, left.lock->start, left.lock->end,
                                       right.lock->kind, right.lock->start, right.lock->end));
+  }
+  if (left.statfs.has_value() && right.statfs.has_value()) {
+    CompareField("blocks", left.statfs->blocks, right.statfs->blocks, &differences);
+    CompareField("blocks available", left.statfs->blocks_available, right.statfs->blocks_available, &differences);
+    CompareField("files", left.statfs->files, right.statfs->files, &differences);
+    CompareField("files free", left.statfs->files_free, right.statfs->files_free, &differences);
   }
   return differences;
 }

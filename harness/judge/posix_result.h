@@ -3,7 +3,7 @@
 // Three witnesses give it: the model (posix_model.h), system calls on a mounted folder (harness/tools/mount_operations.h), and a session of
 // ours (posix_writer.h). Ignorant of keys, inode numbers and slices. A witness leaves out what it cannot know, and what is left out is not
 // compared. Times are spans: a model says between which moments a time lies, a mount says one moment. Units: nanoseconds since the epoch.
-// Not here: st_blocks, statfs, the order of readdir.
+// Not here: st_blocks, the order of readdir.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +39,16 @@ struct PosixLock {
   friend bool operator==(const PosixLock&, const PosixLock&) = default;
 };
 
+/// As statfs(2) has it, in blocks of 4096 bytes.
+struct PosixStatFs {
+  uint64_t blocks = 0;
+  uint64_t blocks_available = 0;
+  uint64_t files = 0;       // that there are
+  uint64_t files_free = 0;  // that there may yet be
+  friend bool operator==(const PosixStatFs&, const PosixStatFs&) = default;
+};
+inline constexpr uint64_t kStatFsBlockBytes = 4096;
+
 struct PosixResult {
   int error = 0;                            // an errno of Linux
   std::optional<PosixAttr> attr;            // lookup
@@ -46,6 +56,7 @@ struct PosixResult {
   std::optional<Bytes> bytes;               // read; readlink; getxattr; an ACL as system.posix_acl_* has it
   std::optional<uint64_t> count;            // copy_file_range
   std::optional<PosixLock> lock;
+  std::optional<PosixStatFs> statfs;
 };
 
 /// "ENOENT"; "0" for none; a number for one that no witness gives.

@@ -1,4 +1,4 @@
-// One random session of ours against the model of POSIX: every answer and every time, and at the end each entry.
+// One random session of ours against the model of POSIX: every answer and every time, and at the end each entry; the volume's numbers after each operation.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -67,6 +67,7 @@ class Pair {
     options.trash_days = seed % 3 == 0 ? 0 : 1;
     options.blocks = true;
     options.acl = seed % 4 != 0;
+    options.mount.atime = static_cast<juicefs::AtimeMode>(seed % 5 % 3);
     return options;
   }
   static PosixModelOptions ModelOptionsOf(uint64_t seed, int64_t formatted_ns) {
@@ -74,6 +75,7 @@ class Pair {
     options.formatted_ns = {0, formatted_ns};
     options.trash = MountOptionsOf(seed).trash_days > 0;
     options.acl = MountOptionsOf(seed).acl;
+    options.atime = MountOptionsOf(seed).mount.atime;
     options.protected_hardlinks = seed % 2 == 0;
     return options;
   }
@@ -83,6 +85,8 @@ class Pair {
     look.mutable_lookup()->set_path(path);
     Do(look);
     look.mutable_list_xattr()->set_path(path);
+    Do(look);
+    look.mutable_stat_fs()->set_path(path);
     Do(look);
     for (const bool is_default : {false, true}) {
       look.mutable_get_acl()->set_path(path);
@@ -135,6 +139,9 @@ std::vector<std::string> RunAlone(uint64_t seed, Seen* seen, const std::vector<K
   Pair pair(seed, seen, known);
   for (const record::Operation& operation : DrawForPosix(seed, 1, 80, 50'000, true)) {
     pair.Do(operation);
+    record::Operation numbers;
+    numbers.mutable_stat_fs();
+    pair.Do(numbers);
   }
   pair.LookAtAll();
   return pair.wrong();
@@ -152,6 +159,8 @@ TEST(PosixProperty, OneSessionAnswersAsTheModel) {
     RC_CLASSIFY(seen.errors["ENAMETOOLONG"] > 0, "names too long");
     RC_CLASSIFY(seen.excused > 0, "known differences");
     RC_CLASSIFY(seed % 4 == 0, "no ACLs");
+    RC_CLASSIFY(seed % 5 % 3 == 1, "relatime");
+    RC_CLASSIFY(seed % 5 % 3 == 2, "strictatime");
     RC_CLASSIFY(seen.in_front > 0, "refused in front of the session");
     all.operations += seen.operations;
     for (const auto& [kind, count] : seen.done) {
@@ -169,7 +178,7 @@ TEST(PosixProperty, OneSessionAnswersAsTheModel) {
   });
   EXPECT_TRUE(held);
   EXPECT_GT(all.operations, 1'000U);
-  for (int kind = record::Operation::kMkdir; kind <= record::Operation::kReadlink; ++kind) {
+  for (int kind = record::Operation::kMkdir; kind <= record::Operation::kStatFs; ++kind) {
     const bool of_juicefs = kind >= record::Operation::kClone && kind <= record::Operation::kRemoveTree;
     EXPECT_EQ(all.done[kind] > 0, !of_juicefs) << "operation kind " << kind << " never succeeded";
     EXPECT_EQ(all.refused[kind] > 0, !of_juicefs) << "operation kind " << kind << " never failed";

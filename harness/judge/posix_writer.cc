@@ -50,6 +50,10 @@ PosixResult ResultOfWriter(const record::Operation& operation, const juicefs::Op
     result.bytes = seen.data;
   } else if (operation.has_copy_file_range()) {
     result.count = seen.copied_bytes;
+  } else if (operation.has_stat_fs() && seen.statfs.has_value()) {
+    const juicefs::StatFs& numbers = *seen.statfs;
+    result.statfs = PosixStatFs{numbers.total_bytes / kStatFsBlockBytes, numbers.available_bytes / kStatFsBlockBytes, numbers.used_inodes,
+                                numbers.available_inodes};
   }
   return result;
 }

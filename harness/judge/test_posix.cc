@@ -39,10 +39,10 @@ void TrustName(record::Operation* operation) {
 }
 
 /// What several sessions at once are not asked: open files, which are a session's own and commit nothing; locks, which declare no effect that
-/// would tell their order; what reads names and inode at two moments.
+/// would tell their order; what reads names and inode at two moments; the volume's numbers, to which others add late.
 bool IsOfOneSession(const record::Operation& operation) {
   return operation.has_open() || operation.has_close() || operation.has_flock() || operation.has_set_lock() || operation.has_get_lock() ||
-         operation.has_list_xattr();
+         operation.has_list_xattr() || operation.has_stat_fs();
 }
 
 }  // namespace

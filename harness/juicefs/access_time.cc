@@ -1,7 +1,8 @@
 // Access times: when a mount writes them, and the transaction that does.
 //
-// Opening a file (for writing too), reading it, listing a directory and reading a link look at the time that they have just seen, and write only
-// when it is due; the transaction looks again.
+// Opening a file (for writing too; what a case does by path opens it), reading it, listing a directory and reading a link look at the time that
+// they have just seen, and write only when it is due; the transaction looks again. Not modelled: a mount keeps the targets of links that it has
+// read, and looks then at the age of the access time alone.
 #include <fmt/format.h>
 
 #include "harness/juicefs/writer_arguments.h"
@@ -42,7 +43,7 @@ void Writer::WriteAccessTime(Attempt* attempt, Inode inode, Attr attr) {
 }
 
 sim::Task<void> Writer::TouchAccessTime(Context* context, Inode inode, std::optional<Attr> known) {
-  if (!KeepsAccessTimes() || IsTrash(inode)) {
+  if (!KeepsAccessTimes()) {
     co_return;
   }
   if (!known.has_value()) {

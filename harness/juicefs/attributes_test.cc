@@ -396,6 +396,16 @@ TEST(AccessTimes, AreWrittenAsTheMountSays) {
     EXPECT_EQ(s.AttrOf(3).atime_s > s.AttrOf(3).mtime_s, on);
     s.Sleep(2'000'000);
     const size_t strict = mode == AtimeMode::kStrictAtime ? 1 : 0;
+    EXPECT_EQ(s.Do("open { path: 'd/f' handle: 1 flags: 1 }").transactions.size(), strict) << "opening alone, for writing too";
+    EXPECT_EQ(s.Do("read { path: 'd/f' length: 10 }").transactions.size(), 0U);
+    EXPECT_EQ(s.Do("close { handle: 1 }").transactions.size(), 0U);
+    s.Sleep(2'000'000);
+    ASSERT_EQ(s.Error("setattr { path: 'd/f' flags: 1 }"), 0);
+    EXPECT_EQ(s.Error("write { path: 'd/f' length: 1 }"), EPERM);
+    EXPECT_LT(s.AttrOf(3).atime_s, s.AttrOf(3).ctime_s) << "what may not be opened is not touched";
+    ASSERT_EQ(s.Error("setattr { path: 'd/f' flags: 0 }"), 0);
+    EXPECT_EQ(s.Do("read { path: 'd/f' length: 10 }").transactions.size(), on ? 1U : 0U);
+    s.Sleep(2'000'000);
     EXPECT_EQ(s.Do("read { path: 'd/f' length: 10 }").transactions.size(), strict);
     EXPECT_EQ(s.Do("readdir { path: 'd' }").transactions.size(), strict);
     EXPECT_EQ(s.Do("read { path: 'd/f' length: 10 }").transactions.size(), 0U) << "less than a second ago";

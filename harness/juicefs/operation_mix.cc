@@ -26,9 +26,8 @@ constexpr std::array<std::pair<Kind, uint64_t>, kOperationKinds> kWeights = {{
     {record::Operation::kCompact, 2},   {record::Operation::kRemoveTree, 1}, {record::Operation::kGetXattr, 2},
     {record::Operation::kListXattr, 1}, {record::Operation::kReadlink, 2},   {record::Operation::kFlock, 3},
     {record::Operation::kSetLock, 4},   {record::Operation::kGetLock, 2},    {record::Operation::kSetAcl, 5},
-    {record::Operation::kGetAcl, 3},
+    {record::Operation::kGetAcl, 3},    {record::Operation::kStatFs, 2},
 }};
-constexpr uint32_t kHandles = 3;  // that a writer has open at most
 constexpr uint32_t kNoMask = 65535;
 
 bool IsOfAcl(Kind kind) { return kind == record::Operation::kSetAcl || kind == record::Operation::kGetAcl; }
@@ -225,7 +224,7 @@ class Mix {
     if (open_.empty() || !random_.Chance(400'000)) {
       return 0;
     }
-    return random_.Chance(50'000) ? kHandles + 1 : random_.Pick(open_);
+    return random_.Chance(50'000) ? kMixHandles + 1 : random_.Pick(open_);
   }
 
   void DrawData(record::Operation* operation) {
@@ -252,13 +251,13 @@ class Mix {
 
   void DrawHandle(record::Operation* operation) {
     if (kind_ == record::Operation::kClose) {
-      const auto handle = static_cast<uint32_t>(random_.Below(kHandles) + 1);
+      const auto handle = static_cast<uint32_t>(random_.Below(kMixHandles) + 1);
       operation->mutable_close()->set_handle(handle);
       open_.erase(std::remove(open_.begin(), open_.end(), handle), open_.end());
       return;
     }
     constexpr std::array<uint32_t, 5> kFlags = {0, 1, 2, 2 | 512, 2 | 1024};
-    const auto handle = static_cast<uint32_t>(random_.Below(kHandles) + 1);
+    const auto handle = static_cast<uint32_t>(random_.Below(kMixHandles) + 1);
     operation->mutable_open()->set_path(File());
     operation->mutable_open()->set_handle(handle);
     operation->mutable_open()->set_flags(kFlags[random_.Below(kFlags.size())]);
@@ -439,6 +438,8 @@ class Mix {
       operation->mutable_readlink()->set_path(!links_.empty() && random_.Chance(700'000) ? random_.Pick(links_) : path);
     } else if (kind_ == record::Operation::kReaddir) {
       operation->mutable_readdir()->set_path(random_.Pick(picture_.directories));
+    } else if (kind_ == record::Operation::kStatFs) {
+      operation->mutable_stat_fs()->set_path(path);
     } else {
       operation->mutable_lookup()->set_path(path);
     }

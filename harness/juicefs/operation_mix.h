@@ -40,7 +40,9 @@ struct MixOptions {
   uint32_t callers_ppm = 60'000;
 };
 
-inline constexpr int kOperationKinds = 31;
+inline constexpr int kOperationKinds = 32;
+/// That a writer has open at most; they are numbered from 1 on.
+inline constexpr uint32_t kMixHandles = 3;
 
 /// Operations with ids from `first_id` on. `picture` grows with what they would make.
 std::vector<record::Operation> DrawOperations(RandomStream* random, const MixOptions& options, PathPicture* picture);

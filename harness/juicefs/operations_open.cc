@@ -34,7 +34,7 @@ sim::Task<int> Writer::OpenAt(Context* context, Bytes path, uint32_t handle, uin
     co_return EINVAL;
   }
   Inode inode;
-  sim::Task<int> find = FindFile(context, std::move(path), 0, FileUse::kRead, &inode);
+  sim::Task<int> find = FindFile(context, std::move(path), 0, FileUse::kOpen, &inode);
   int error = co_await std::move(find);
   if (error != 0) {
     co_return error;
@@ -52,6 +52,8 @@ sim::Task<int> Writer::OpenAt(Context* context, Bytes path, uint32_t handle, uin
     co_return error;
   }
   open_files_[handle] = OpenFile{inode, flags};
+  sim::Task<void> touch = TouchAccessTime(context, inode, attr);
+  co_await std::move(touch);
   if ((flags & kTruncateFlag) != 0) {
     TruncateArguments truncate;  // to nothing; not by the handle, as the kernel asks for it
     truncate.inode = inode;
@@ -96,7 +98,19 @@ sim::Task<int> Writer::FindFile(Context* context, Bytes path, uint32_t handle, F
     co_return error;
   }
   *file = entry.inode;
-  co_return entry.type == kTypeDirectory ? EISDIR : entry.type == kTypeFile ? 0 : EINVAL;
+  if (entry.type != kTypeFile) {
+    co_return entry.type == kTypeDirectory ? EISDIR : EINVAL;
+  }
+  if (KeepsAccessTimes() && (use == FileUse::kRead || use == FileUse::kWrite)) {
+    // A mount opens it for this; where it may not, what follows says so.
+    Attr attr;
+    const int read = co_await ReadAttr(context, *file, &attr);
+    if (read == 0 && CheckOpen(attr, use == FileUse::kWrite ? kWriteOnly : 0) == 0) {
+      sim::Task<void> touch = TouchAccessTime(context, *file, attr);
+      co_await std::move(touch);
+    }
+  }
+  co_return 0;
 }
 
 sim::Task<int> Writer::RefuseAfterOpen(Context* context, Inode inode, uint32_t handle, int error) {

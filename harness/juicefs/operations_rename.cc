@@ -115,6 +115,9 @@ sim::Task<int> Writer::RenameAt(Context* context, Bytes from, Bytes to, uint32_t
   if (from_normal != to_normal && from_normal.substr(0, to_normal.size()) == to_normal) {
     co_return flags == kExchange ? EINVAL : flags == kNoReplace ? EEXIST : ENOTEMPTY;
   }
+  if (target.entry.has_value() && target.entry->inode == source.entry->inode) {
+    co_return 0;  // two names of one file: nothing to do
+  }
   const bool directory = source.entry->type == kTypeDirectory;
   if (target.entry.has_value() && flags != kExchange && (target.entry->type == kTypeDirectory) != directory) {
     co_return directory ? ENOTDIR : EISDIR;

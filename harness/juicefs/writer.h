@@ -122,7 +122,7 @@ class Writer {
     Inode inode;
     uint32_t flags = 0;  // of open(2)
   };
-  enum class FileUse : uint8_t { kRead, kWrite, kTruncate };
+  enum class FileUse : uint8_t { kRead, kWrite, kTruncate, kOpen };
   // See writer_arguments.h.
   struct AclArguments; struct CreateArguments; struct LinkArguments; struct LinkCountsArguments;
   struct RemoveArguments; struct RenameArguments; struct WriteArguments; struct TruncateArguments; struct SetAttrArguments;

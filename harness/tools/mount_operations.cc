@@ -90,7 +90,6 @@ bool MountOperations::KnowsOperation(const record::Operation& operation) {
     case Kind::kSetQuota:
     case Kind::kDeleteQuota:
     case Kind::kRestoreTrash:
-    case Kind::kStatFs:
     case Kind::kSleep:
     case Kind::kDie:
     case Kind::KIND_NOT_SET:
@@ -200,6 +199,7 @@ PosixResult MountOperations::Do(uint32_t session, const record::Operation& opera
     case Kind::kLookup:
     case Kind::kReaddir:
     case Kind::kReadlink:
+    case Kind::kStatFs:
       return DoLook(operation);
     default:
       return DoXattr(operation);
@@ -219,6 +219,10 @@ int MountOperations::DoName(const record::Operation& operation) const {
   struct stat status {};
   if (operation.has_link() && first.error == 0 && ::fstatat(first.parent->get(), first.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return errno;  // link(2) looks the whole of its first path up before the second
+  }
+  if (operation.has_rename() && first.error == 0 && second.error != 0 &&
+      ::fstatat(first.parent->get(), first.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 && errno == EACCES) {
+    return EACCES;  // rename(2) looks whether it may search the first folder before it looks for the second
   }
   if (first.error != 0 || second.error != 0) {
     return first.error != 0 ? first.error : second.error;

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -166,6 +167,15 @@ PosixResult MountOperations::DoLook(const record::Operation& operation) const {
     result.error = ErrorOf(size);
     if (size >= 0) {
       result.bytes = Bytes(target.data(), static_cast<size_t>(size));
+    }
+  } else if (operation.has_stat_fs()) {
+    const Descriptor file(::openat(place.parent->get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct statvfs status {};
+    result.error = ErrorOf(file.get() < 0 ? -1 : ::fstatvfs(file.get(), &status));
+    if (result.error == 0) {
+      const uint64_t unit = status.f_frsize;
+      result.statfs = judge::PosixStatFs{status.f_blocks * unit / judge::kStatFsBlockBytes, status.f_bavail * unit / judge::kStatFsBlockBytes,
+                                         status.f_files - status.f_ffree, status.f_ffree};
     }
   } else if (operation.has_lookup()) {
     struct stat status {};

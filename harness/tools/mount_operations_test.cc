@@ -2,6 +2,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -53,6 +54,20 @@ TEST_F(MountOperationsTest, WhatIsWrittenIsReadAndStatted) {
   EXPECT_EQ(Do("readdir { path: 'd' }").names, std::vector<Bytes>{"f"});
   EXPECT_EQ(operations_->InodeAt("d/missing"), 0U);
   EXPECT_NE(operations_->InodeAt("d/f"), 0U);
+}
+
+TEST_F(MountOperationsTest, TheNumbersOfTheFileSystemAreThoseOfStatfs) {
+  struct statvfs status {};
+  ASSERT_EQ(::statvfs(folder_.c_str(), &status), 0);
+  EXPECT_EQ(Errno("symlink { path: 'l' target: '/proc' }"), 0);
+  for (const char* text : {"stat_fs { }", "stat_fs { path: 'l' }"}) {
+    const judge::PosixResult numbers = Do(text);
+    ASSERT_TRUE(numbers.statfs.has_value()) << text;
+    EXPECT_EQ(numbers.statfs->blocks, status.f_blocks * status.f_frsize / judge::kStatFsBlockBytes) << text << ": a link is not followed";
+    EXPECT_GT(numbers.statfs->blocks, 0U);
+  }
+  EXPECT_EQ(Errno("stat_fs { path: 'missing' }"), ENOENT);
+  EXPECT_EQ(Errno("stat_fs { path: 'missing/x' }"), ENOENT);
 }
 
 TEST_F(MountOperationsTest, NothingOutsideIsTouchedAndNoLinkIsFollowed) {

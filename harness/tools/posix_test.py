@@ -19,6 +19,7 @@ TWIN = os.path.join(os.path.dirname(PROGRAM), "kvjury_mount_twin")
 SEEDS = int(os.environ.get("KVJURY_TWIN_SEEDS", "4"))
 OPERATIONS = 200
 POSIX = os.path.join(ROOT, "scenarios/posix")
+ATIME_MODES = ("noatime", "relatime", "strictatime")
 UNCACHED = ("--attr-cache", "0", "--entry-cache", "0", "--dir-entry-cache", "0", "--open-cache", "0", "--enable-ioctl")
 TIMES = ("atime_ns", "mtime_ns", "ctime_ns")
 
@@ -53,15 +54,15 @@ class Twins(unittest.TestCase):
     """Done when 1 of the whole of JuiceFS: drawn sequences on two served clusters."""
 
     def One(self, seed, excused, answers, in_front, not_ours):
-        acl = seed % 3 != 0
+        acl, atime = seed % 3 != 0, ATIME_MODES[seed % 4 % 3]
         with Folder() as folder, Served() as ours, Served() as theirs:
             buckets = [os.path.join(folder, "ours"), os.path.join(folder, "theirs")]
             for cluster, bucket in zip((ours, theirs), buckets):
                 os.mkdir(bucket)
                 Format(cluster.Volume("vol1"), bucket, *(() if acl else ("--enable-acl=false",)))
-            with Mount(theirs.Volume("vol1"), *UNCACHED) as mount:
+            with Mount(theirs.Volume("vol1"), *UNCACHED, "--atime-mode", atime) as mount:
                 os.chmod(os.path.dirname(mount), 0o755)  # for callers who are not root
-                done = subprocess.run([TWIN, "draw", ours.pd, buckets[0], mount, str(seed), str(OPERATIONS), "acl" if acl else "no-acl"], capture_output=True, text=True, timeout=300, check=False)
+                done = subprocess.run([TWIN, "draw", ours.pd, buckets[0], mount, str(seed), str(OPERATIONS), "acl" if acl else "no-acl", atime], capture_output=True, text=True, timeout=300, check=False)
                 self.assertEqual(done.returncode, 0, done.stderr[-2000:] + done.stdout[-2000:])
                 *differences, counts = [json.loads(line) for line in done.stdout.splitlines()]
                 real = Walk(mount)
@@ -69,6 +70,7 @@ class Twins(unittest.TestCase):
                 seen = Walk(mount)
         self.assertEqual(counts["stopped"], "ok")
         self.assertGreaterEqual(counts["operations"], OPERATIONS)
+        self.assertGreater(counts["statfs"], 0)
         answers.update(counts["answers"])
         in_front.update(counts["in_front"])
         not_ours.update(counts["not_ours"])

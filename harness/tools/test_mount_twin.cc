@@ -1,16 +1,19 @@
 // Test support of posix_test.py: one sequence of operations carried out by three witnesses, whose answers are compared one by one.
 //
-//   kvjury_mount_twin draw PD BUCKET MOUNT SEED OPERATIONS ACL   a drawn sequence: a session of ours on the cluster at PD (with its blocks in BUCKET), a
+//   kvjury_mount_twin draw PD BUCKET MOUNT SEED OPERATIONS ACL ATIME   a drawn sequence: a session of ours on the cluster at PD (with its blocks in BUCKET), a
 //                                                 mounted folder of another cluster, the model of POSIX. At the end each entry is looked at by all.
-//                                                 ACL: acl, or no-acl as the volumes were formatted. What the kernel refuses a session is not asked.
+//                                                 ACL: acl, or no-acl as the volumes were formatted. ATIME: the mode of both mounts. What the kernel
+//                                                 refuses a session is not asked.
 //   kvjury_mount_twin table FILE MOUNT            the rows of an errno table (harness/judge/errno_table.h) on a mounted folder: the file as it should be
 // stdout of draw: a JSON object a difference; then one of counts, with the inodes of both sides. Exit code 0 when it ran to its end, 6 otherwise.
 #include <google/protobuf/text_format.h>
 
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "fakes/base/check.h"
 #include "harness/client/client.h"
@@ -48,8 +51,8 @@ std::string TextOf(const record::Operation& operation) {
 /// A session of ours on a served cluster; everything of it lives on the world's thread.
 class OurSession {
  public:
-  OurSession(remote::RemoteWorld* world, std::string pd, const std::string& bucket)
-      : world_(*world), pd_(std::move(pd)), bucket_(objects::DirectoryObjectStore::Open(bucket, objects::DirectoryObjectStore::Access::kReadWrite)) {}
+  OurSession(remote::RemoteWorld* world, std::string pd, const std::string& bucket, juicefs::AtimeMode atime)
+      : world_(*world), pd_(std::move(pd)), atime_(atime), bucket_(objects::DirectoryObjectStore::Open(bucket, objects::DirectoryObjectStore::Access::kReadWrite)) {}
 
   Status Start() { return world_.Run(Begin()); }
   juicefs::OperationResult Do(const record::Operation& operation) { return world_.Run(Carry(operation)); }
@@ -65,6 +68,7 @@ class OurSession {
     options.volume_name = kVolume;
     options.wall_ns = WallNow;
     options.blocks = blocks_.get();
+    options.mount.atime = atime_;
     writer_ = std::make_unique<juicefs::Writer>(client_.get(), options);
     sim::Task<Status> start = writer_->Start();
     co_return co_await std::move(start);
@@ -85,6 +89,7 @@ class OurSession {
 
   remote::RemoteWorld& world_;
   std::string pd_;
+  juicefs::AtimeMode atime_;
   Result<std::unique_ptr<objects::ObjectStore>> bucket_;
   std::unique_ptr<client::Client> client_;
   std::unique_ptr<juicefs::BlockStore> blocks_;
@@ -102,9 +107,20 @@ class Twin {
     judge::PosixModel kernel = model_;
     kernel.Do(kSession, operation, {begin_ns, begin_ns});
     const bool asked = !kernel.refused_in_front();
-    const juicefs::OperationResult writer = asked ? ours_.Do(operation) : juicefs::OperationResult();
-    const PosixResult real = mount_.Do(kSession, operation);
+    juicefs::OperationResult writer = asked ? ours_.Do(operation) : juicefs::OperationResult();
+    PosixResult real = mount_.Do(kSession, operation);
     const PosixResult model = model_.Do(kSession, operation, {begin_ns, WallNow()});
+    if (operation.has_stat_fs()) {
+      const auto ask_ours = [&] { return judge::ResultOfWriter(operation, writer = ours_.Do(operation)); };
+      if (asked) {
+        InTheEnd(model, judge::ResultOfWriter(operation, writer), ask_ours);
+      }
+      real = InTheEnd(model, real, [&] { return mount_.Do(kSession, operation); });
+      statfs_ += real.statfs.has_value() && model.statfs.has_value() ? 1 : 0;
+      if (!model.statfs.has_value()) {
+        real.statfs.reset();
+      }
+    }
     ++answers_[judge::ErrnoName(real.error)];
     texts_.push_back(TextOf(operation) + "=> " + judge::DescribeResult(real));
     Compare(operation, "model", model, "mount", real, true);
@@ -145,6 +161,7 @@ class Twin {
     counts["operations"] = operations_;
     counts["entries"] = entries_;
     counts["bytes"] = bytes_;
+    counts["statfs"] = statfs_;
     counts["differences"] = differences_;
     counts["answers"] = answers_;
     counts["in_front"] = in_front_;
@@ -157,6 +174,17 @@ class Twin {
   }
 
  private:
+  /// What a witness says of the volume's numbers once it agrees with the model, or after two seconds: what is being flushed may be counted twice for
+  /// a moment, counters that are slow to read are taken as they were, and what a handle kept is given back after its close.
+  static PosixResult InTheEnd(const PosixResult& model, PosixResult said, const std::function<PosixResult()>& ask) {
+    constexpr uint32_t kTries = 40;
+    for (uint32_t i = 0; i < kTries && !judge::ResultDifferences(model, said, false).empty(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      said = ask();
+    }
+    return said;
+  }
+
   void Look(judge::NodeId id, const Bytes& path) {
     ++entries_;
     const judge::PosixNode node = model_.tree().at(id);
@@ -165,6 +193,8 @@ class Twin {
     operation.mutable_lookup()->set_path(path);
     Do(operation);
     operation.mutable_list_xattr()->set_path(path);
+    Do(operation);
+    operation.mutable_stat_fs()->set_path(path);
     Do(operation);
     for (const bool is_default : {false, true}) {
       operation.mutable_get_acl()->set_path(path);
@@ -229,7 +259,7 @@ class Twin {
   MountOperations mount_;
   uint64_t seed_;
   judge::PosixModel model_;
-  uint64_t operations_ = 0, entries_ = 0, bytes_ = 0, differences_ = 0;
+  uint64_t operations_ = 0, entries_ = 0, bytes_ = 0, statfs_ = 0, differences_ = 0;
   std::map<std::string, uint64_t> answers_;  // of the mount
   std::map<std::string, uint64_t> in_front_;  // of the mount where our session was not asked
   std::map<int, uint64_t> not_ours_;
@@ -245,7 +275,8 @@ bool ProtectsHardlinks() {
   return value != 0;
 }
 
-int Draw(const std::string& pd, const std::string& bucket, const std::string& mount, uint64_t seed, uint32_t operations, bool acl) {
+int Draw(const std::string& pd, const std::string& bucket, const std::string& mount, uint64_t seed, uint32_t operations, bool acl,
+         const std::string& atime) {
   // The channel finds the methods of stores in the descriptors of this file, which a linker takes only when somebody names it.
   CHECK(tikvpb::BatchCommandsRequest::descriptor() != nullptr);
   Result<std::unique_ptr<remote::RemoteWorld>> world = remote::RemoteWorld::Start(ports::TlsFiles());
@@ -253,7 +284,14 @@ int Draw(const std::string& pd, const std::string& bucket, const std::string& mo
     std::cerr << world.error().ToString() << "\n";
     return 6;
   }
-  OurSession ours(world->get(), pd, bucket);
+  record::Mount mount_as;
+  mount_as.set_atime(atime);
+  const Result<juicefs::MountOptions> mount_options = juicefs::MountOptionsOf(mount_as);
+  if (!mount_options.ok()) {
+    std::cerr << mount_options.error().ToString() << "\n";
+    return 6;
+  }
+  OurSession ours(world->get(), pd, bucket, mount_options->atime);
   const Status started = ours.Start();
   if (!started.ok()) {
     std::cerr << started.ToString() << "\n";
@@ -269,12 +307,19 @@ int Draw(const std::string& pd, const std::string& bucket, const std::string& mo
   judge::PosixModelOptions options;
   options.formatted_ns = {0, WallNow()};
   options.acl = acl;
+  options.atime = mount_options->atime;
   options.protected_hardlinks = ProtectsHardlinks();
   Twin twin(&ours, mount, seed, options);
   for (const record::Operation& operation : juicefs::DrawOperations(&random, mix, &picture)) {
     if (MountOperations::KnowsOperation(operation) && judge::PosixModel::KnowsOperation(operation)) {
       twin.Do(operation);
     }
+  }
+  for (uint32_t handle = 1; handle <= juicefs::kMixHandles; ++handle) {
+    // What is still open may not be counted yet.
+    record::Operation close;
+    close.mutable_close()->set_handle(handle);
+    twin.Do(close);
   }
   twin.LookAtAll();
   const Status stopped = ours.Stop();
@@ -307,13 +352,13 @@ int Table(const std::string& file, const std::string& mount) {
 
 int main(int count, char** words) {
   const std::vector<std::string> arguments(words + 1, words + count);
-  if (arguments.size() == 7 && arguments[0] == "draw") {
+  if (arguments.size() == 8 && arguments[0] == "draw") {
     return kvjury::tools::Draw(arguments[1], arguments[2], arguments[3], std::stoull(arguments[4]), static_cast<uint32_t>(std::stoul(arguments[5])),
-                               arguments[6] == "acl");
+                               arguments[6] == "acl", arguments[7]);
   }
   if (arguments.size() == 3 && arguments[0] == "table") {
     return kvjury::tools::Table(arguments[1], arguments[2]);
   }
-  std::cerr << "usage: draw PD BUCKET MOUNT SEED OPERATIONS ACL, or table FILE MOUNT\n";
+  std::cerr << "usage: draw PD BUCKET MOUNT SEED OPERATIONS ACL ATIME, or table FILE MOUNT\n";
   return 2;
 }
