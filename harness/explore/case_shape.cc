@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "harness/juicefs/operation_mix.h"
+#include "harness/juicefs/written_values.h"
 
 namespace kvjury::explore {
 
@@ -361,12 +362,16 @@ void LeaveNothingToSessions(record::Operation* operation) {
   operation->mutable_lookup()->set_path(path);
 }
 
-void AddWriters(const CaseShape& shape, const juicefs::PathPicture& there, record::Case* c) {
+void AddWriters(const CaseShape& shape, const LoadedVolume& volume, record::Case* c) {
+  const juicefs::PathPicture there = PictureOf(volume.view);
   for (uint32_t id = 1; id <= shape.writers; ++id) {
     RandomStream random = RandomStream(shape.seed, "operations").Fork(std::to_string(id));
     juicefs::MixOptions options;
     options.writer = id;
     options.operations = shape.operations_per_writer;
+    options.acl = shape.settings.enable_acl();
+    options.quotas = RandomStream(shape.seed, "quotas").Below(4) == 0;
+    options.trash_hour = juicefs::TrashHourName(volume.clock_start_ms() * 1'000'000);
     juicefs::PathPicture picture = there;
     record::Writer* writer = c->add_writers();
     writer->set_id(id);
@@ -416,7 +421,7 @@ Result<record::Case> MakeCase(const CaseShape& shape, VolumeLibrary* volumes) {
     c.mutable_volume()->set_address(shape.volume_address);
   }
   ASSIGN_OR_RETURN(std::shared_ptr<const LoadedVolume> volume, volumes->Load(c.volume()));
-  AddWriters(shape, PictureOf(volume->view), &c);
+  AddWriters(shape, *volume, &c);
   return c;
 }
 

@@ -8,7 +8,6 @@ namespace kvjury::explore {
 
 namespace {
 
-constexpr int64_t kAfterVolumeMs = 3'600'000;
 constexpr int64_t kLoadedBeforeStartMs = 60'000;
 constexpr uint64_t kSourceClusterId = 7'000'000'000'000'000'001;
 constexpr uint64_t kTargetClusterId = 7'000'000'000'000'000'002;
@@ -18,7 +17,7 @@ constexpr uint32_t kRegionsByDefault = 4;
 }  // namespace
 
 Stage::Stage(const record::Case& c, std::shared_ptr<const LoadedVolume> volume) : world_(c), volume_(std::move(volume)), bucket_(&world_.scheduler()) {
-  clock_start_ms_ = c.cluster().clock_start_ms() > 0 ? c.cluster().clock_start_ms() : volume_->newest_ms + kAfterVolumeMs;
+  clock_start_ms_ = c.cluster().clock_start_ms() > 0 ? c.cluster().clock_start_ms() : volume_->clock_start_ms();
   MakeClusters();
   PutVolumeIn();
   FillBucket(volume_->image, &bucket_);

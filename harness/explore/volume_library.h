@@ -25,6 +25,8 @@ struct LoadedVolume {
   uint32_t trash_days = 0;
   /// The newest time stored anywhere in the volume, milliseconds since the epoch.
   int64_t newest_ms = 0;
+  /// When a case on it begins unless it says so itself.
+  [[nodiscard]] int64_t clock_start_ms() const { return newest_ms + 3'600'000; }
 };
 
 /// Volumes kept for further cases of a process.

@@ -11,6 +11,7 @@
 #include "harness/juicefs/format_volume.h"
 #include "harness/juicefs/invariants.h"
 #include "harness/juicefs/operation_mix.h"
+#include "harness/juicefs/written_values.h"
 #include "harness/juicefs/test_store.h"
 #include "harness/juicefs/view_diff.h"
 #include "harness/juicefs/writer.h"
@@ -145,6 +146,8 @@ Outcome RunWriters(uint64_t seed, uint32_t writers, uint32_t operations, uint32_
     mix.writer = i + 1;
     mix.operations = operations;
     mix.acl = true;
+    mix.quotas = seed % 4 == 0;
+    mix.trash_hour = juicefs::TrashHourName(store.wall_ns());
     sessions[i].operations = DrawOperations(&random, mix, &picture);
     scope.Spawn("writer-" + std::to_string(i), RunSession(&sessions[i], &outcome));
     scope.Spawn("background-" + std::to_string(i), sessions[i].writer->RunBackground());
@@ -274,7 +277,7 @@ TEST(WritersAndModel, KeysShowWhatTheEffectsSayAtEveryCut) {
     }
   });
   EXPECT_TRUE(held);
-  for (int kind = record::Operation::kMkdir; kind <= record::Operation::kStatFs; ++kind) {
+  for (int kind = record::Operation::kMkdir; kind <= record::Operation::kRestoreTrash; ++kind) {
     EXPECT_GT(done[kind], 0U) << "operation kind " << kind << " never succeeded";
     EXPECT_GT(refused[kind], 0U) << "operation kind " << kind << " never failed";
   }

@@ -26,11 +26,25 @@ constexpr std::array<std::pair<Kind, uint64_t>, kOperationKinds> kWeights = {{
     {record::Operation::kCompact, 2},   {record::Operation::kRemoveTree, 1}, {record::Operation::kGetXattr, 2},
     {record::Operation::kListXattr, 1}, {record::Operation::kReadlink, 2},   {record::Operation::kFlock, 3},
     {record::Operation::kSetLock, 4},   {record::Operation::kGetLock, 2},    {record::Operation::kSetAcl, 5},
-    {record::Operation::kGetAcl, 3},    {record::Operation::kStatFs, 2},
+    {record::Operation::kGetAcl, 3},    {record::Operation::kStatFs, 2},     {record::Operation::kSetQuota, 3},
+    {record::Operation::kDeleteQuota, 1}, {record::Operation::kRestoreTrash, 2},
 }};
 constexpr uint32_t kNoMask = 65535;
 
-bool IsOfAcl(Kind kind) { return kind == record::Operation::kSetAcl || kind == record::Operation::kGetAcl; }
+bool IsDrawn(Kind kind, const MixOptions& options) {
+  switch (kind) {
+    case record::Operation::kSetAcl:
+    case record::Operation::kGetAcl:
+      return options.acl;
+    case record::Operation::kSetQuota:
+    case record::Operation::kDeleteQuota:
+      return options.quotas;
+    case record::Operation::kRestoreTrash:
+      return !options.trash_hour.empty();
+    default:
+      return true;
+  }
+}
 
 class Mix {
  public:
@@ -106,6 +120,14 @@ class Mix {
       case record::Operation::kSetattr:
         DrawSetAttr(operation);
         break;
+      case record::Operation::kSetQuota:
+      case record::Operation::kDeleteQuota:
+        DrawQuota(operation);
+        break;
+      case record::Operation::kRestoreTrash:
+        operation->mutable_restore_trash()->set_hour(options_.trash_hour);
+        operation->mutable_restore_trash()->set_put_back(random_.Chance(600'000));
+        break;
       default:
         DrawAttribute(operation);
         break;
@@ -115,11 +137,14 @@ class Mix {
   Kind DrawKind() {
     uint64_t total = 0;
     for (const auto& [kind, weight] : kWeights) {
-      total += IsOfAcl(kind) && !options_.acl ? 0 : weight;
+      total += IsDrawn(kind, options_) ? weight : 0;
     }
     uint64_t drawn = random_.Below(total);
     kind_ = kWeights[0].first;
     for (const auto& [kind, weight] : kWeights) {
+      if (!IsDrawn(kind, options_)) {
+        continue;
+      }
       if (drawn < weight) {
         kind_ = kind;
         break;
@@ -411,6 +436,29 @@ class Mix {
     // Names without a mask are refused.
     const bool named = acl->user_size() + acl->named_group_size() > 0;
     acl->set_mask(random_.Chance(named ? 50'000 : 700'000) ? kNoMask : static_cast<uint32_t>(random_.Below(8)));
+  }
+
+  void DrawQuota(record::Operation* operation) {
+    const uint64_t of = random_.Below(4);
+    const Bytes path = !new_directory_.empty() && random_.Chance(400'000) ? new_directory_ : random_.Pick(picture_.directories);
+    const auto id = static_cast<uint32_t>(kFirstUser + random_.Below(kUsers));
+    const auto fill = [&](auto* quota) {
+      if (of == 0) {
+        quota->set_uid(id);
+      } else if (of == 1) {
+        quota->set_gid(id);
+      } else {
+        quota->set_path(path);
+      }
+    };
+    if (kind_ == record::Operation::kDeleteQuota) {
+      fill(operation->mutable_delete_quota());
+      return;
+    }
+    fill(operation->mutable_set_quota());
+    const bool small = random_.Chance(200'000);
+    operation->mutable_set_quota()->set_space_max(small ? (1 + random_.Below(30)) << 12 : random_.Below(3) << 30);
+    operation->mutable_set_quota()->set_inodes_max(small ? 1 + random_.Below(10) : random_.Below(2) * 10'000);
   }
 
   void DrawAttribute(record::Operation* operation) {

@@ -36,11 +36,15 @@ struct MixOptions {
   uint32_t odd_path_ppm = 0;
   /// Also ACLs, which only a volume that was formatted for them takes.
   bool acl = false;
+  /// Also quotas of directories, users and groups, set and deleted. Few are so small that anything is refused.
+  bool quotas = false;
+  /// The hour of the trash that restores are asked of; empty: there are none.
+  Bytes trash_hour;
   /// Parts per million of the operations that somebody else than root asks for, where they can be.
   uint32_t callers_ppm = 60'000;
 };
 
-inline constexpr int kOperationKinds = 32;
+inline constexpr int kOperationKinds = 35;
 /// That a writer has open at most; they are numbered from 1 on.
 inline constexpr uint32_t kMixHandles = 3;
 
