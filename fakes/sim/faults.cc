@@ -158,7 +158,15 @@ void FaultPlan::Apply(const record::Fault& fault, const FaultSite& site, Message
 }
 
 std::optional<record::Fault> FaultPlan::DrawFault(RandomStream* random, const FaultSite& site) const {
-  const std::string& kind = drawn_kinds_[random->Below(drawn_kinds_.size())];
+  std::vector<std::string> kinds = drawn_kinds_;
+  if (IsObjectStep(site)) {
+    // Few steps are the bucket's: there is no draw to be dropped.
+    std::erase_if(kinds, [&site](const std::string& kind) { return !Fits(kind, site); });
+  }
+  if (kinds.empty()) {
+    return std::nullopt;
+  }
+  const std::string& kind = kinds[random->Below(kinds.size())];
   // A safe point at the present passes requests that are still under way, and a late copy of one would commit again; real
   // collectors stay an hour behind. So this one happens only where a case asks for it by name or at a label.
   if (!Fits(kind, site) || (kind == "gc_now" && explore_.kind_size() == 0)) {

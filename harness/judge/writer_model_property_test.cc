@@ -101,6 +101,20 @@ void PutBlocks(const VolumeImage& image, const juicefs::BlockLayout& layout, obj
   }
 }
 
+std::vector<record::Operation> DrawFor(uint64_t seed, uint32_t session, uint32_t operations, int64_t wall_ns) {
+  RandomStream random(seed, "operations-of-writer-" + std::to_string(session));
+  juicefs::PathPicture picture;
+  picture.directories = {"", "d0", "d1", "d2", "d3", "d1/n1"};
+  picture.files = {"f0", "d0/f1", "f2", "d1/n2", "n3", "n4"};
+  juicefs::MixOptions mix;
+  mix.writer = session + 1;
+  mix.operations = operations;
+  mix.acl = true;
+  mix.quotas = seed % 3 == 0;
+  mix.trash_hour = juicefs::TrashHourName(wall_ns);
+  return DrawOperations(&random, mix, &picture);
+}
+
 Outcome RunWriters(uint64_t seed, uint32_t writers, uint32_t operations, uint32_t undetermined_ppm) {
   sim::World world{record::Case()};
   sim::Scheduler& scheduler = world.scheduler();
@@ -138,17 +152,7 @@ Outcome RunWriters(uint64_t seed, uint32_t writers, uint32_t operations, uint32_
     options.wall_ns = [&store] { return store.wall_ns(); };
     options.blocks = with_blocks ? &blocks : nullptr;
     sessions[i].writer = std::make_unique<Writer>(&store, options);
-    RandomStream random(seed, "operations-of-writer-" + std::to_string(i));
-    juicefs::PathPicture picture;
-    picture.directories = {"", "d0", "d1", "d2", "d3", "d1/n1"};
-    picture.files = {"f0", "d0/f1", "f2", "d1/n2", "n3", "n4"};
-    juicefs::MixOptions mix;
-    mix.writer = i + 1;
-    mix.operations = operations;
-    mix.acl = true;
-    mix.quotas = seed % 4 == 0;
-    mix.trash_hour = juicefs::TrashHourName(store.wall_ns());
-    sessions[i].operations = DrawOperations(&random, mix, &picture);
+    sessions[i].operations = DrawFor(seed, i, operations, store.wall_ns());
     scope.Spawn("writer-" + std::to_string(i), RunSession(&sessions[i], &outcome));
     scope.Spawn("background-" + std::to_string(i), sessions[i].writer->RunBackground());
   }
