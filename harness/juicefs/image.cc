@@ -1,5 +1,8 @@
 #include "harness/juicefs/image.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "harness/juicefs/constants.h"
 
 namespace kvjury::juicefs {
@@ -30,7 +33,7 @@ void AddRecord(const Record& record, VolumeImage* image) {
       image->counters[key.name] = std::get<int64_t>(value);
       return;
     case KeyKind::kAttr:
-      image->inodes[key.inode] = std::get<Attr>(value);
+      image->inodes.insert_or_assign(image->inodes.end(), key.inode, std::get<Attr>(value));
       return;
     case KeyKind::kDentry:
       image->dentries[key.inode][key.name] = std::get<Dentry>(value);
@@ -102,22 +105,51 @@ void AddRecord(const Record& record, VolumeImage* image) {
   CHECK(false) << "key kind " << static_cast<int>(key.kind);
 }
 
-VolumeImage BuildImage(const KeyValues& pairs) {
-  VolumeImage image;
-  for (const auto& [key_bytes, value_bytes] : pairs) {
-    ++image.pair_count;
-    Result<Key> key = ParseKey(key_bytes);
-    if (!key.ok()) {
-      image.problems.push_back({key_bytes, std::nullopt, key.error()});
-      continue;
-    }
-    Result<RecordValue> value = DecodeValue(*key, value_bytes);
-    if (!value.ok()) {
-      image.problems.push_back({key_bytes, *key, value.error()});
-      continue;
-    }
-    AddRecord({*std::move(key), *std::move(value)}, &image);
+namespace {
+
+using Pair = KeyValues::value_type;
+
+void AddPair(const Pair& pair, VolumeImage* image) {
+  ++image->pair_count;
+  Result<Key> key = ParseKey(pair.first);
+  if (!key.ok()) {
+    image->problems.push_back({pair.first, std::nullopt, key.error()});
+    return;
   }
+  Result<RecordValue> value = DecodeValue(*key, pair.second);
+  if (!value.ok()) {
+    image->problems.push_back({pair.first, *key, value.error()});
+    return;
+  }
+  AddRecord({*std::move(key), *std::move(value)}, image);
+}
+
+/// The number in a key of an inode's records; 0 for all other keys, and for one that does not parse.
+uint64_t InodeOfKey(const Bytes& key) {
+  if (key.empty() || key[0] != 'A') {
+    return 0;
+  }
+  ByteReader reader(std::string_view(key).substr(1));
+  const uint64_t inode = reader.Le64();
+  return reader.ok() ? inode : 0;
+}
+
+}  // namespace
+
+VolumeImage BuildImage(const KeyValues& pairs) {
+  // Keys have their inodes in little-endian order. Taken by number, what belongs together lies together in memory, too: with a million inodes
+  // the maps are built and read several times as fast.
+  std::vector<std::pair<uint64_t, const Pair*>> order;
+  order.reserve(pairs.size());
+  for (const Pair& pair : pairs) {
+    order.emplace_back(InodeOfKey(pair.first), &pair);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  VolumeImage image;
+  for (const auto& [inode, pair] : order) {
+    AddPair(*pair, &image);
+  }
+  std::sort(image.problems.begin(), image.problems.end(), [](const ImageProblem& a, const ImageProblem& b) { return a.key_bytes < b.key_bytes; });
   return image;
 }
 

@@ -84,6 +84,7 @@ class ViewBuilder {
     if (found == image_.dentries.end()) {
       return;
     }
+    auto next = view_.entries.end();
     for (const auto& [name, dentry] : found->second) {
       if (directory.inode == kRootInode && name == kTrashName) {
         Problem(kTrashName, dentry.inode, "an entry of the root named .trash is hidden by the trash");
@@ -92,7 +93,8 @@ class ViewBuilder {
       const Bytes path = directory.inode == kRootInode ? name : directory.path + "/" + name;
       ViewEntry entry = EntryOf(dentry.inode, dentry.type, path);
       const bool is_directory = (entry.mode & 0170000) == ModeTypeBits(kTypeDirectory);
-      view_.entries[path] = std::move(entry);
+      // Names of one directory come in order, and nothing below them is there yet.
+      next = std::next(view_.entries.insert_or_assign(next, path, std::move(entry)));
       if (is_directory) {
         Descend({dentry.inode, path});
       }
@@ -184,8 +186,10 @@ class ViewBuilder {
 
 void View::IndexInodes() {
   path_of_inode.clear();
+  auto hint = path_of_inode.end();
   for (const auto& [path, entry] : entries) {
-    path_of_inode.emplace(entry.inode, path);
+    // Neighbours were often made one after the other.
+    hint = std::next(path_of_inode.emplace_hint(hint, entry.inode, path));
   }
 }
 
