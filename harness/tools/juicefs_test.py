@@ -398,6 +398,44 @@ class Commands(OneVolume):
         self.assertNotEqual(JuiceFs("status", self.meta, ok=()).returncode, 0)
 
 
+class FastDump(OneVolume):
+    """What scenarios/juicefs-dump-fast-loses-a-new-rule.case says of the real program."""
+
+    FILES = 400
+
+    def SetAcls(self, mount):
+        for i in range(self.FILES):
+            if self.dumped.is_set():
+                return
+            entries = [(1, 6, 2**32 - 1), (2, 6, 10_000 + i), (4, 4, 2**32 - 1), (16, 7, 2**32 - 1), (32, 4, 2**32 - 1)]
+            value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+            os.setxattr(os.path.join(mount, f"f{i}"), "system.posix_acl_access", value)
+            time.sleep(0.02)
+
+    def test_an_acl_whose_rule_is_made_between_its_two_scans_is_lost(self):
+        path = os.path.join(self.folder, "dump.json")
+        self.dumped = threading.Event()
+        with Mount(self.meta) as mount:
+            for i in range(self.FILES):
+                os.close(os.open(os.path.join(mount, f"f{i}"), os.O_CREAT | os.O_WRONLY, 0o644))
+            self.cluster.Poke("slow", "KvScan", "--by", "1s")
+            writer = threading.Thread(target=self.SetAcls, args=(mount,))
+            writer.start()
+            try:
+                time.sleep(0.3)
+                JuiceFs("dump", "--fast", self.meta, path)
+            finally:
+                self.dumped.set()
+                writer.join()
+        with open(path, encoding="utf-8") as file:
+            entries = json.load(file)["FSTree"]["entries"]
+        # Of a file with an ACL the group's bits of the mode are its mask.
+        masked = {name for name, entry in entries.items() if entry["attr"]["mode"] & 0o070 == 0o070}
+        kept = {name for name, entry in entries.items() if "posix_acl_access" in entry}
+        self.assertGreater(len(kept), 0)
+        self.assertLess(kept, masked)
+
+
 class ObjectStorage(unittest.TestCase):
     def test_a_volume_keeps_its_blocks_in_the_cluster_too(self):
         with Served("--stores", "3") as meta, Served("--stores", "2") as blocks:
