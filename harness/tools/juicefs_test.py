@@ -427,6 +427,7 @@ class FastDump(OneVolume):
             finally:
                 self.dumped.set()
                 writer.join()
+                self.cluster.Poke("heal")  # the mount ends its session with scans
         with open(path, encoding="utf-8") as file:
             entries = json.load(file)["FSTree"]["entries"]
         # Of a file with an ACL the group's bits of the mode are its mask.
