@@ -252,12 +252,10 @@ class Recording(unittest.TestCase):
         return sorted(found)
 
     def Settled(self, awaited=None):
-        """What came since the last call, once nothing more comes; what the background writes at any time is kept apart. On a busy machine a text may
-        come late: as many as are recorded of this step are waited for, too."""
-        count = self.recorded_counts.pop(0) if self.recorded_counts else 0
+        """What came since the last call, once nothing more comes; what the background writes at any time is kept apart."""
         before, begun = None, time.monotonic()
         quiet, normal = begun, []
-        while time.monotonic() - quiet < QUIET_S or ((awaited not in (None, *normal) or len(normal) < count) and time.monotonic() - begun < 20):
+        while time.monotonic() - quiet < QUIET_S or (awaited not in (None, *normal) and time.monotonic() - begun < 20):
             records = self.Records()
             texts = [text for stamp, text in records if stamp not in self.seen]
             if texts != before:
@@ -285,24 +283,14 @@ class Recording(unittest.TestCase):
                         texts = self.Settled()
                         lines += ["> " + text, *(sorted(texts) if text.startswith(("compact", "remove_tree")) else texts)]
                 carried.release()
-                self.recorded_counts.insert(0, 0)
                 self.Settled()
             lines += ["> stop", *self.Settled("CLEANSESSION(1)")]
         return [*lines, *(f"background {text}" for text in sorted(self.background))]
 
-    @staticmethod
-    def CountsOf(path):
-        """How many texts each step left, in order."""
-        with open(path, encoding="utf-8") as file:
-            lines = [line for line in file.read().splitlines() if not line.startswith(("#", "background "))]
-        starts = [i for i, line in enumerate(lines) if line.startswith("> ")] + [len(lines)]
-        return [after - start - 1 for start, after in zip(starts, starts[1:])]
-
     def Compare(self, name, trash_days, steps):
         os.umask(0)
-        path = os.path.join(RECORDED, name)
-        self.recorded_counts = [] if os.environ.get("KVJURY_UPDATE_GOLDEN") else self.CountsOf(path)
         lines = self.Record(trash_days, steps)
+        path = os.path.join(RECORDED, name)
         if os.environ.get("KVJURY_UPDATE_GOLDEN"):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(HEAD.format(trash="with trash" if trash_days > 0 else "without trash") + "\n".join(lines) + "\n")
