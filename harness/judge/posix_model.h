@@ -119,6 +119,8 @@ class PosixModel {
   void InheritAcl(NodeId parent, PosixNode* node) const;
   /// The names of `directory` changed: its times do, at once or within the time that they may be skipped.
   void TouchDirectory(NodeId directory, bool at_once, TimeSpan now);
+  /// The trash keeps what is removed from `parent`, but for files that say otherwise.
+  [[nodiscard]] bool IsKept(NodeId parent, bool skip_trash) const { return options_.trash && !skip_trash && !tree_.IsTrash(parent); }
   /// Whatever may remove an entry of `parent` has the hour's folder of the trash made first, even if it is refused then or there is nothing to remove.
   void PrepareTrash(NodeId parent, bool skip_trash, TimeSpan now);
   /// `node` lost its name in `parent` (the entry is gone already).

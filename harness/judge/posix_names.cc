@@ -179,14 +179,14 @@ PosixResult PosixModel::Link(const Call& call) {
 }
 
 void PosixModel::PrepareTrash(NodeId parent, bool skip_trash, TimeSpan now) {
-  if (options_.trash && !skip_trash && !tree_.IsTrash(parent)) {
+  if (IsKept(parent, skip_trash)) {
     tree_.TrashHour(now);
   }
 }
 
 void PosixModel::Drop(NodeId parent, const Bytes& name, NodeId id, bool skip_trash, TimeSpan now) {
   PosixNode& dropped = tree_.Mutable(id);
-  const bool trash = options_.trash && !skip_trash && !tree_.IsTrash(parent) && (dropped.flags & juicefs::kFlagSkipTrash) == 0;
+  const bool trash = IsKept(parent, skip_trash) && (dropped.flags & juicefs::kFlagSkipTrash) == 0;
   const NodeId hour = trash ? tree_.TrashHour(now) : kNoNode;
   const Bytes trash_name = tree_.TrashName(parent, id, name);
   if (trash && (dropped.IsDirectory() || dropped.nlink <= 1 || tree_.EntryOf(hour, trash_name) == kNoNode)) {
