@@ -10,14 +10,13 @@ import fcntl
 import os
 import re
 import stat
-import struct
 import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from real_tools import Folder, Format, JuiceFs, Mount, PROGRAM, ROOT, Require, Served
+from real_tools import Folder, Format, JuiceFs, Mount, PROGRAM, ROOT, Require, Served, SetAcl
 
 RECORDED = os.path.join(ROOT, "scenarios/change-log")
 UNCACHED = ("--attr-cache", "0", "--entry-cache", "0", "--dir-entry-cache", "0", "--open-cache", "0", "--enable-ioctl", "--atime-mode", "noatime")
@@ -118,10 +117,7 @@ class Steps:
         self.assert_zero(libc.renameat2(-100, self.At(source), -100, self.At(target), flags))
 
     def acl(self, path, user, permissions, default=False):
-        """rwx for owner, r-x for the group, r-- for others, one user more; the mask is 7."""
-        entries = [(1, 7, 2**32 - 1), (2, permissions, user), (4, 5, 2**32 - 1), (16, 7, 2**32 - 1), (32, 4, 2**32 - 1)]
-        value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
-        os.setxattr(self.At(path), "system.posix_acl_" + ("default" if default else "access"), value)
+        SetAcl(self.At(path), user, permissions, default)
 
     def Locked(self, path):
         if path not in self.locks:

@@ -19,7 +19,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import populate
-from real_tools import Differences, Folder, Format, JuiceFs, Mount, PROGRAM, Require, Run, Served, TOOLS, View, Walk
+from real_tools import Differences, Folder, Format, JuiceFs, Mount, PROGRAM, Require, Run, Served, SetAcl, TOOLS, View, Walk
 
 
 class OneVolume(unittest.TestCase):
@@ -407,9 +407,7 @@ class FastDump(OneVolume):
         for i in range(self.FILES):
             if self.dumped.is_set():
                 return
-            entries = [(1, 6, 2**32 - 1), (2, 6, 10_000 + i), (4, 4, 2**32 - 1), (16, 7, 2**32 - 1), (32, 4, 2**32 - 1)]
-            value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
-            os.setxattr(os.path.join(mount, f"f{i}"), "system.posix_acl_access", value)
+            SetAcl(os.path.join(mount, f"f{i}"), 10_000 + i, 6)
             time.sleep(0.02)
 
     def test_an_acl_whose_rule_is_made_between_its_two_scans_is_lost(self):

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,13 @@ class Mount:
         if os.path.ismount(self.path):
             subprocess.run(["umount", "-l", self.path], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def SetAcl(path, user, permissions, default=False):
+    """rwx for owner, r-x for the group, r-- for others, one user more; the mask is 7."""
+    entries = [(1, 7, 2**32 - 1), (2, permissions, user), (4, 5, 2**32 - 1), (16, 7, 2**32 - 1), (32, 4, 2**32 - 1)]
+    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(path, "system.posix_acl_" + ("default" if default else "access"), value)
 
 
 def Format(meta, bucket, *arguments, name="vol1"):
